@@ -1,0 +1,150 @@
+/* benchmark.h -- what a benchmark is: where its files are, how they are read, how replies count.
+ *
+ * One benchmark, one file, one constant struct; a line in registry.c adds it. Nothing here knows a
+ * model, a network or a store.
+ *
+ * Scoring has two steps, so that a metric can be resampled cheaply:
+ *   mark    one reply -> what it is worth by itself (right or wrong, yes or no, a grade)
+ *   tally   the marks of all questions, each counted weight[i] times -> the metrics
+ * `tally` with all weights 1 is the official evaluator's figure to the last digit. */
+#ifndef BENCHMARKS_BENCHMARK_H
+#define BENCHMARKS_BENCHMARK_H
+
+#include <stdint.h>
+#include "benchmarks/questions.h"
+#include "engine/base/json.h"
+#include "engine/base/str.h"
+#include "prompts/prompt.h"
+
+/* One asset of the official release. */
+struct source {
+    const char *path;           /* below DATA/<name>/: a file; "dir/": an archive unpacked there;
+                                   "dir/<star>" (a star at the end): one file for each question's
+                                   image that lies in dir, from url with the star replaced */
+    const char *url[4];         /* the official one first, then mirrors; NULL ends */
+    const char *members;        /* archive: only these (fnmatch patterns, comma separated); or NULL */
+    const char *strip;          /* archive: leading folder to take off member names, if there */
+    const char *splits;         /* needed for these splits only (comma separated); NULL: all */
+    const char *sha256;         /* pinned, or NULL: recorded on the first download */
+    int64_t bytes;              /* of the download, 0 when not known exactly */
+    bool images;                /* left out by --scoring-only */
+    bool optional;              /* fetched only when asked for by name */
+};
+
+struct mark { double a, b; bool missing; };    /* meaning by benchmark; missing: no reply */
+
+struct score { const char *metric; double value, stderror; size_t n; };     /* NaN: undefined */
+struct scores {
+    struct score *at;
+    size_t n, size;
+    struct arena *arena;        /* owns the names */
+    bool failed;
+};
+void scores_init(struct scores *s, struct arena *a);
+void scores_add(struct scores *s, double value, size_t n, const char *metric_format, ...)
+    PRINTF_LIKE(4, 5);
+double scores_get(const struct scores *s, const char *metric);  /* NaN when absent */
+void scores_free(struct scores *s);
+
+/* Everything a tally may look at. */
+struct tally_input {
+    const struct questions *qs;
+    const char *const *replies; /* [n], NULL where missing; NULL itself while resampling */
+    const struct mark *marks;   /* [passes][n] */
+    int passes;                 /* 1 but for judged benchmarks */
+    const uint32_t *weight;     /* [n] how often each question counts; NULL: once */
+    bool partial;               /* leave out what is missing where the official rule would stop */
+};
+
+/* Answers given to a split: replies by ordinal. */
+struct answers {
+    const char **text;          /* [n], NULL: missing; "" is an answer */
+    size_t n, missing, unknown, repeated, unreadable;
+    struct arena *arena;
+    void *state;                /* a matcher's own */
+};
+
+struct judge_request {          /* one call to a judge */
+    const char *system;         /* or NULL */
+    const char *user;
+    double temperature;
+    int max_tokens;
+};
+
+struct benchmark {
+    const char *name, *title;
+    int version;                /* of the scorer: raised when a rule changes */
+    const char *splits;         /* "testdev,val": default first */
+    const char *exported;       /* splits whose references are hidden: "testdev", or NULL */
+    const char *headline;       /* metric that stands in tables */
+    const char *headline_text;  /* one line for `describe`: what it is, unit, direction */
+    double scale;               /* a perfect headline: 100, or 2000 for MME */
+    enum prompt_format format;  /* LETTER_CN for dev_cn is decided by format_of */
+    enum prompt_format (*format_of)(const char *split);    /* or NULL: format */
+    int max_new_tokens;
+    bool missing_is_wrong;      /* scienceqa, mmbench, seed: as their evaluators do */
+    const struct source *sources;
+    int n_sources;
+    const char *licence, *homepage;
+
+    /* Reads the split's question files from DATA/<name> (never an image). */
+    enum status (*read)(const char *dir, const char *split, struct questions *qs, struct err *e);
+    /* Files whose bytes make the dataset's identity: question files of this split, NULL-ended. */
+    const char *const *(*question_files)(const char *split);
+    /* Bytes of a question's image where it is no file of its own (MMBench's table); NULL: a file.
+     * *bytes is malloc'd for the caller. May be called from several threads. */
+    enum status (*image)(const char *dir, const struct question *q, void **bytes, size_t *n,
+                         struct err *e);
+
+    void (*mark)(const struct questions *qs, size_t i, const char *reply, struct mark *out);
+    void (*tally)(const struct tally_input *in, struct scores *out);
+
+    /* Which ordinals does this line of an answers file answer? Calls give() for each; false when
+     * none. NULL: question_id, an integer or a string, is the id. ERR for lines that must not be. */
+    bool (*match)(struct questions *qs, const struct json *line, struct answers *into,
+                  struct err *e);
+
+    /* The official server's file, or NULL. Validates before it writes into out. */
+    enum status (*export)(const struct questions *qs, const struct answers *a, struct str *out,
+                          struct err *e);
+
+    /* Judged benchmarks; NULL elsewhere. judge_open reads the judge's assets below dir. */
+    enum status (*judge_open)(const char *dir, struct questions *qs, struct err *e);
+    enum status (*judge_request)(const struct questions *qs, size_t i, const char *reply,
+                                 int attempt, struct arena *a, struct judge_request *out,
+                                 struct err *e);
+    /* Reads one judge reply (NULL: no text). false: not readable, ask attempt + 1 (up to
+     * judge_attempts); after the last attempt *out holds what an unreadable reply counts as. */
+    bool (*judge_mark)(const char *judge_reply, struct mark *out);
+    int judge_attempts, judge_passes;
+    /* The demo's offline judge: a reply of the judge's form for this overlap (0..1). */
+    void (*judge_demo)(double overlap, char out[64]);
+    /* Reads a recorded reviews file into marks [passes][n], allocated in the arena. */
+    enum status (*reviews)(struct questions *qs, const char *path, bool partial, struct arena *a,
+                           struct mark **marks, int *passes, struct scores *extra,
+                           struct err *e);
+};
+
+extern const struct benchmark *const benchmarks[];          /* in the order of tables; NULL ends */
+const struct benchmark *benchmark_find(const char *name);
+/* Does the comma separated list hold this word? A NULL list holds everything. */
+bool benchmark_lists(const char *list, const char *word);
+/* The default (first) split, into out. */
+void benchmark_default_split(const struct benchmark *b, char out[32]);
+
+/* The prompt parts of a question. */
+struct prompt_item question_item(const struct question *q);
+
+/* Reads an answers file (JSON lines) into answers by ordinal; counts what it passed over. */
+enum status answers_read(const struct benchmark *b, struct questions *qs, const char *path,
+                         struct answers *out, struct arena *a, struct err *e);
+void answers_free(struct answers *a);
+
+/* Replies -> marks -> metrics, with standard errors by bootstrap over images for the headline and
+ * every other metric (draws, seeded; 0 draws: none). Without partial, a missing reply where the
+ * evaluator stops is ERR_INCOMPLETE naming the first few ids. Judged benchmarks pass their marks. */
+enum status benchmark_score(const struct benchmark *b, const struct questions *qs,
+                            const char *const *replies, const struct mark *marks, int passes,
+                            bool partial, int draws, struct scores *out, struct err *e);
+
+#endif

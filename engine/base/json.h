@@ -45,9 +45,10 @@ int64_t json_get_int(const struct json *o, const char *key, int64_t otherwise);
 double json_get_double(const struct json *o, const char *key, double otherwise);
 bool json_get_bool(const struct json *o, const char *key, bool otherwise);
 
-/* Walks the array or object found under `path` ("questions", "" for the document itself) of a
- * file. Each step resets `scratch` and parses one element into it; strings to keep are copied by
- * the caller. item.key is the member's name when walking an object. */
+/* Walks the array or object that is `member` of the outermost object ("questions"), or with "" the
+ * document itself. Each step resets `scratch` and parses one element into it; strings to keep are copied by
+ * the caller. item.key is the member's name when walking an object. What stands
+ * before and behind is checked, not kept. */
 struct json_items {
     struct file file;
     const char *at, *end;       /* what is not read yet */
@@ -56,6 +57,7 @@ struct json_items {
     const char *path;           /* borrowed: file name, for messages */
     size_t index;               /* of the item last returned */
     bool is_object, done, started;
+    bool inside;                /* a member of the document, which goes on behind it */
 };
 enum status json_items_open(struct json_items *it, const char *path, const char *member,
                             struct arena *scratch, struct err *e);

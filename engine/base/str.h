@@ -36,4 +36,7 @@ void str_add_number(struct str *s, double value);
 bool str_to_int(const char *text, int64_t *out);
 bool str_to_double(const char *text, double *out);
 
+/* As str_to_double for text[0..n), but what is too large for a double becomes an infinity. */
+bool str_to_double_n(const char *text, size_t n, double *out);
+
 #endif

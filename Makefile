@@ -1,0 +1,142 @@
+# llava-eval -- make help says what there is.
+#
+# What the build needs stands in variables of its own; CFLAGS, CXXFLAGS, CPPFLAGS, LDFLAGS and LDLIBS
+# are the user's. Objects go to $(B)/<source path>.o, so the source tree stays clean. Nothing is asked
+# of pkg-config: `make deps` may install the libraries in the very run that links them.
+
+SHELL := /bin/sh
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+ifeq ($(origin CXX),default)
+CXX := g++
+endif
+CFLAGS   ?= -O2 -g
+CXXFLAGS ?= -O2 -g
+
+prefix  ?= /usr/local
+bindir  ?= $(prefix)/bin
+datadir ?= $(prefix)/share
+mandir  ?= $(datadir)/man
+
+B := build
+ifdef SANITIZE
+B := build/sanitize
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow
+ifdef WERROR
+WARNINGS += -Werror
+endif
+# No -ffast-math and no contraction: pixels and replies must not depend on the compiler's taste.
+NEEDED   := -I. -D_GNU_SOURCE -DDEMO_DIR='"$(datadir)/llava-eval/demo"' -ffp-contract=off -fopenmp -pthread -MMD -MP \
+            $(WARNINGS) $(SANITIZERS)
+C_FLAGS   = -std=c11 -Wstrict-prototypes $(NEEDED) $(CPPFLAGS) $(CFLAGS)
+CXX_FLAGS = -std=c++17 $(NEEDED) $(CPPFLAGS) $(CXXFLAGS)
+LIBS_ENGINE  := -ljpeg -lpng -lwebp -lsentencepiece -lm
+LIBS_HARNESS := -lsqlite3 -lcurl -lcjson -larchive
+LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(CXXFLAGS) $(LDFLAGS) -o $@
+
+PACKAGES := gcc g++ libsqlite3-dev libcurl4-openssl-dev libcjson-dev libarchive-dev libjpeg-dev libpng-dev \
+            libwebp-dev libsentencepiece-dev
+
+objects = $(patsubst %,$(B)/%.o,$(1))
+ENGINE  := $(call objects,$(wildcard engine/base/*.c engine/*.c engine/*.cc kernels/*.c))
+HARNESS := $(call objects,$(wildcard harness/*.c benchmarks/*.c prompts/*.c results/*.c) results/schema.sql.c)
+MAIN    := $(B)/harness/main.c.o
+TESTS   := $(call objects,$(wildcard tests/*.c))
+
+.PHONY: all deps demo test check install uninstall clean help fuzz bench man FORCE
+
+all: llava-eval  #: build ./llava-eval (the default)
+
+ifndef SANITIZE
+llava-eval: $(B)/llava-eval
+	@cp $< $@
+else
+llava-eval: $(B)/llava-eval
+endif
+
+$(B)/llava-eval: $(HARNESS) $(B)/libllava.a
+	$(LINK) $(HARNESS) $(B)/libllava.a $(LIBS_HARNESS) $(LIBS_ENGINE) $(LDLIBS)
+
+$(B)/libllava.a: $(ENGINE)
+	@rm -f $@
+	$(AR) rcs $@ $(ENGINE)
+
+$(B)/unit-tests: $(TESTS) $(filter-out $(MAIN),$(HARNESS)) $(B)/libllava.a
+	$(LINK) $^ $(LIBS_HARNESS) $(LIBS_ENGINE) $(LDLIBS)
+
+$(B)/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(C_FLAGS) -c $< -o $@
+
+$(B)/%.cc.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) $(CXX_FLAGS) -c $< -o $@
+
+$(B)/%.sql.c: %.sql results/embed.awk
+	@mkdir -p $(@D)
+	awk -f results/embed.awk $< > $@
+
+$(B)/%.sql.c.o: $(B)/%.sql.c
+	$(CC) $(C_FLAGS) -c $< -o $@
+
+# The program's version: the nearest tag or commit, where git knows one.
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+$(B)/version: FORCE
+	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(B)/harness/version.c.o: C_FLAGS += -DVERSION='"$(VERSION)"'
+$(B)/harness/version.c.o: $(B)/version
+
+deps:  #: install the libraries that are missing (as root, or through sudo)
+	@sh harness/deps.sh $(PACKAGES)
+
+demo: deps  #: run the whole suite on the two tiny checkpoints of demo/ and print the leaderboard
+	@$(MAKE) --no-print-directory all
+	@mkdir -p build
+	./llava-eval --suite all --data build/demo-data --db build/demo.db
+
+test: deps  #: all tests that need neither GPU nor network; SANITIZE=1 runs them under sanitizers
+	@$(MAKE) --no-print-directory check
+
+check: $(B)/llava-eval $(B)/unit-tests
+	@B=$(B) CC="$(CC)" sh tests/run.sh $(T)
+
+fuzz:  #: build the fuzz targets (clang) into build/fuzz
+	@sh tests/fuzz/build.sh
+
+bench: all  #: time the parts against the machine's limits; figures go to docs/performance.md by hand
+	@sh tests/bench/run.sh
+
+man: all
+	./llava-eval help --man > docs/llava-eval.1
+
+install: all  #: into $(prefix): program, demo, manual page, completion
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(datadir)/llava-eval $(DESTDIR)$(mandir)/man1 \
+	    $(DESTDIR)$(datadir)/bash-completion/completions
+	install -m 755 llava-eval $(DESTDIR)$(bindir)/llava-eval
+	rm -rf $(DESTDIR)$(datadir)/llava-eval/demo
+	install -d $(DESTDIR)$(datadir)/llava-eval/demo
+	cp -R demo/checkpoints demo/mirror demo/README.md $(DESTDIR)$(datadir)/llava-eval/demo/
+	./llava-eval help --man > $(DESTDIR)$(mandir)/man1/llava-eval.1
+	./llava-eval help --completion > $(DESTDIR)$(datadir)/bash-completion/completions/llava-eval
+
+uninstall:  #: take away what install put there
+	rm -f $(DESTDIR)$(bindir)/llava-eval $(DESTDIR)$(mandir)/man1/llava-eval.1 \
+	    $(DESTDIR)$(datadir)/bash-completion/completions/llava-eval
+	rm -rf $(DESTDIR)$(datadir)/llava-eval
+
+clean:  #: remove everything that was built, the demo's store included
+	rm -rf build llava-eval
+
+help:  #: this list
+	@sed -n 's/^\([a-z]*\):.*#: /  make \1\t/p' Makefile | expand -t 20
+
+FORCE:
+
+-include $(ENGINE:.o=.d) $(HARNESS:.o=.d) $(TESTS:.o=.d)

@@ -1,0 +1,45 @@
+#!/bin/sh
+# run.sh [NAME] -- every test that `make test` stands for; the last line is the sum of all.
+# Unit tests are one program; each tests/cli/*.sh is one test more, as are the checks of the source
+# tree. A script passes with status 0, is skipped with 77 (its last line says why), else fails.
+# B is the build folder. With NAME, only the tests whose name contains it.
+set -u
+cd "$(dirname "$0")/.." || exit 1
+root=$PWD
+B=${B:-build}
+only=${1:-}
+passed=0 failed=0 skipped=0
+
+out=$(mktemp -d "${TMPDIR:-/tmp}/llava-eval-tests.XXXXXX") || exit 1
+trap 'rm -rf "$out"' EXIT
+trap 'exit 130' INT TERM
+
+LLAVA_ROOT=$root "$B/unit-tests" ${only:+"$only"} >"$out/unit" 2>&1
+sed '$d' "$out/unit"
+counts=$(tail -n 1 "$out/unit" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed, \([0-9]*\) skipped$/\1 \2 \3/p')
+if [ -z "$counts" ]; then
+    echo "FAIL unit-tests: ended without its closing line"
+    tail -n 5 "$out/unit"
+    failed=$((failed + 1))
+else
+    # shellcheck disable=SC2086
+    set -- $counts
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+fi
+
+for script in tests/layers.sh tests/headers.sh tests/banned.sh tests/cli/*.sh; do
+    [ -f "$script" ] || continue
+    case $script in *"$only"*) ;; *) continue ;; esac
+    mkdir "$out/run" || exit 1
+    (cd "$out/run" && ROOT=$root PROGRAM=$root/$B/llava-eval B=$root/$B HOME=$out/run \
+        XDG_CACHE_HOME=$out/run/cache sh "$root/$script") >"$out/log" 2>&1
+    case $? in
+    0) passed=$((passed + 1)) ;;
+    77) skipped=$((skipped + 1)); echo "skip $script: $(tail -n 1 "$out/log")" ;;
+    *) failed=$((failed + 1)); echo "FAIL $script"; tail -n 25 "$out/log" ;;
+    esac
+    rm -rf "$out/run"
+done
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]

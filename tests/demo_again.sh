@@ -1,0 +1,7 @@
+#!/bin/sh
+# A second `make demo` finds every reply in the store, asks nothing and prints the same table.
+set -eu
+./llava-eval leaderboard --db build/demo.db >build/demo.first
+make demo >build/demo.second 2>build/demo.messages
+grep -q '0 questions to ask' build/demo.messages
+./llava-eval leaderboard --db build/demo.db | cmp - build/demo.first

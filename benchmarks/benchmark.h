@@ -31,7 +31,9 @@ struct source {
     bool optional;              /* fetched only when asked for by name */
 };
 
-struct mark { double a, b; bool missing; };    /* meaning by benchmark; missing: no reply */
+/* Meaning of a and b by benchmark; missing: no reply (or no judgement) is there; unread: the judge
+ * replied, but no attempt could be read. */
+struct mark { double a, b; bool missing, unread; };
 
 struct score { const char *metric; double value, stderror; size_t n; };     /* NaN: undefined */
 struct scores {
@@ -99,13 +101,14 @@ struct benchmark {
     void (*mark)(const struct questions *qs, size_t i, const char *reply, struct mark *out);
     void (*tally)(const struct tally_input *in, struct scores *out);
 
-    /* Which ordinals does this line of an answers file answer? Calls give() for each; false when
-     * none. NULL: question_id, an integer or a string, is the id. ERR for lines that must not be. */
+    /* Which ordinals does this line of an answers file answer? Calls answers_give() for each with
+     * the line's text; false when none. e is set by a line that must not be: reading stops. NULL:
+     * question_id, an integer or a string, is the id. */
     bool (*match)(struct questions *qs, const struct json *line, struct answers *into,
                   struct err *e);
 
     /* The official server's file, or NULL. Validates before it writes into out. */
-    enum status (*export)(const struct questions *qs, const struct answers *a, struct str *out,
+    enum status (*export)(struct questions *qs, const struct answers *a, struct str *out,
                           struct err *e);
 
     /* Judged benchmarks; NULL elsewhere. judge_open reads the judge's assets below dir. */
@@ -115,7 +118,7 @@ struct benchmark {
                                  struct err *e);
     /* Reads one judge reply (NULL: no text). false: not readable, ask attempt + 1 (up to
      * judge_attempts); after the last attempt *out holds what an unreadable reply counts as. */
-    bool (*judge_mark)(const char *judge_reply, struct mark *out);
+    bool (*judge_mark)(const char *judge_reply, int attempt, struct mark *out);
     int judge_attempts, judge_passes;
     /* The demo's offline judge: a reply of the judge's form for this overlap (0..1). */
     void (*judge_demo)(double overlap, char out[64]);
@@ -139,6 +142,10 @@ struct prompt_item question_item(const struct question *q);
 enum status answers_read(const struct benchmark *b, struct questions *qs, const char *path,
                          struct answers *out, struct arena *a, struct err *e);
 void answers_free(struct answers *a);
+
+/* Question i is answered by this text, copied into a->arena; replaces what was given before (and
+ * counts it in a->repeated). */
+void answers_give(struct answers *a, size_t i, const char *text);
 
 /* Replies -> marks -> metrics, with standard errors by bootstrap over images for the headline and
  * every other metric (draws, seeded; 0 draws: none). Without partial, a missing reply where the

@@ -1,0 +1,145 @@
+/* results.h -- the store: every reply, judgement and score, with where it came from.
+ *
+ * One SQLite file in WAL mode. A run is one model asked one data set with one prompt set and one
+ * way of decoding; it is found again by exactly these, and that is resume. Replies are written in
+ * small transactions (begin, add ..., commit): what is committed survives kill -9 of the process;
+ * what is not is rolled back. One process at a time writes runs into a store (an advisory lock next
+ * to it, let go by the kernel when the process dies); any number may read.
+ *
+ * struct results belongs to one thread. After a failure the handle can still be closed; an open
+ * transaction is rolled back. Strings handed in are borrowed for the call; strings handed out live
+ * in the arena of the call. */
+#ifndef RESULTS_RESULTS_H
+#define RESULTS_RESULTS_H
+
+#include <stdint.h>
+#include "engine/base/arena.h"
+
+struct results;
+
+enum results_mode { RESULTS_READ, RESULTS_WRITE };
+
+/* Opens (WRITE: makes, migrates, locks) the store. Refuses, naming the file: what is no store of
+ * ours, a store of a newer version, a damaged one, one that another process writes (with its pid).
+ * READ of a file that is not there is ERR_DATA: "run something first". */
+enum status results_open(struct results **out, const char *path, enum results_mode mode,
+                         struct err *e);
+void results_close(struct results *r);                      /* NULL is fine */
+
+/* ---- what a run is made of; each finds the row or makes it ---- */
+
+struct results_model {          /* known by weights_sha256 and connector; the newest label shows */
+    const char *label, *weights_sha256;     /* weights_sha256 "": unknown (answers from elsewhere) */
+    const char *connector;                  /* NULL: unknown */
+    const char *config;                     /* config.json, or NULL */
+    int64_t n_parameters;
+};
+enum status results_model(struct results *r, const struct results_model *m, int64_t *id,
+                          struct err *e);
+
+struct results_dataset { const char *benchmark, *split, *sha256; size_t n; bool official; };
+enum status results_dataset(struct results *r, const struct results_dataset *d, int64_t *id,
+                            struct err *e);
+
+/* Questions are known by their ordinal: a key may stand twice. Writes them once per dataset. */
+struct results_question { const char *key, *image, *text, *reference, *category; };
+enum status results_questions(struct results *r, int64_t dataset,
+                              const struct results_question *qs, size_t n, struct err *e);
+
+struct results_run {
+    int64_t model, dataset;
+    const char *prompts, *prompt_sha256;    /* name and hash of the prompt set's text */
+    const char *conversation, *image_mode, *dtype, *decode;     /* decode: JSON of settings */
+    const char *dtype_note;                 /* or NULL */
+    const char *program, *device, *host;    /* who made it: not part of what it is */
+};
+/* The newest run with the same identity, or a new one; fresh: always a new one. */
+enum status results_run(struct results *r, const struct results_run *run, bool fresh, int64_t *id,
+                        struct err *e);
+/* Notes that all questions asked were answered, and when. */
+enum status results_run_finish(struct results *r, int64_t run, struct err *e);
+
+/* ---- replies ---- */
+
+enum status results_begin(struct results *r, struct err *e);
+enum status results_commit(struct results *r, struct err *e);
+
+struct results_reply {
+    const char *text;           /* NULL: failed, and error says why; "" is a reply */
+    const char *error;
+    const char *finish;         /* "stop", "length", "failed" */
+    int prompt_tokens, reply_tokens;
+    double ms;
+};
+/* Once per run and ordinal; a second one is our own mistake. Inside begin ... commit. */
+enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
+                              const struct results_reply *reply, struct err *e);
+
+/* texts[n] by ordinal, NULL where there is none or it failed; answered[n] (may be NULL) is true for
+ * every stored row, failed ones too. */
+enum status results_replies(struct results *r, int64_t run, size_t n, struct arena *a,
+                            const char **texts, bool *answered, struct err *e);
+/* Deletes the failed ones, so that they are asked again. */
+enum status results_forget_failed(struct results *r, int64_t run, struct err *e);
+
+/* ---- judgements: draws of a judge, by what it was asked ---- */
+
+struct results_judgement {
+    unsigned char request_sha256[32];
+    int pass, attempt;
+    const char *benchmark, *question, *judge;   /* judge: the name it was asked by */
+    const char *served, *profile, *finish;      /* or NULL */
+    const char *reply;                          /* NULL: no text */
+    int64_t prompt_tokens, completion_tokens, http_ms;
+};
+/* Keeps the older row when there is one. */
+enum status results_judgement_add(struct results *r, const struct results_judgement *j,
+                                  struct err *e);
+/* *reply in the arena; NULL when this request was not judged in this pass and attempt. */
+enum status results_judgement_find(struct results *r, const unsigned char request_sha256[32],
+                                   int pass, int attempt, struct arena *a, const char **reply,
+                                   struct err *e);
+
+/* ---- scores ---- */
+
+struct results_score {
+    const char *metric;
+    double value, stderror;     /* NaN: undefined */
+    size_t n;
+    bool headline, partial;
+    int version;                /* of the scorer */
+    const char *judge;          /* or NULL */
+};
+/* Replaces the run's scores, in one transaction. */
+enum status results_scores(struct results *r, int64_t run, const struct results_score *rows,
+                           size_t n, struct err *e);
+
+/* What tables are made of: scores of the newest run of each (model, benchmark, split, prompt set,
+ * image mode, dtype, decode settings). Order: model's first appearance, then benchmark, split,
+ * headline first, metric as stored. */
+struct results_score_row {
+    const char *model, *connector;          /* connector NULL: unknown */
+    const char *benchmark, *split, *metric, *prompts, *image_mode, *dtype, *decode, *judge;
+    double value, stderror;
+    size_t n;
+    bool headline, partial, official;
+    int64_t run;
+};
+enum status results_leaderboard(struct results *r, struct arena *a,
+                                struct results_score_row **rows, size_t *n, struct err *e);
+
+/* All runs, oldest first. */
+struct results_run_row {
+    int64_t id;
+    const char *model, *benchmark, *split, *dataset_sha256, *prompts, *conversation, *decode;
+    const char *dtype, *started, *finished;     /* finished NULL: it was interrupted */
+    size_t n, answered, failed;
+};
+enum status results_runs(struct results *r, struct arena *a, struct results_run_row **rows,
+                         size_t *n, struct err *e);
+
+/* One reply as stored, for `show`: reply->text and error in the arena; *found false if none. */
+enum status results_reply_find(struct results *r, int64_t run, size_t ordinal, struct arena *a,
+                               struct results_reply *reply, bool *found, struct err *e);
+
+#endif

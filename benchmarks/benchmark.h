@@ -39,6 +39,7 @@ struct score { const char *metric; double value, stderror; size_t n; };     /* N
 struct scores {
     struct score *at;
     size_t n, size;
+    size_t n_questions;         /* the n of `score --json`; a tally that leaves 0 means: all */
     struct arena *arena;        /* owns the names */
     bool failed;
 };

@@ -25,6 +25,7 @@ struct llava_options {
     const char *dtype;          /* "auto" (NULL), "fp32", "bf16", "fp16" */
     const char *model_base;     /* folder of the base language model of a LoRA or connector, or NULL */
     const char *vision_tower;   /* folder of a CLIP tower that stands apart, or NULL */
+    const char *simd;           /* the CPU's instruction level, or NULL: the best (backend.h) */
     const char *dump_dir;       /* write each named activation there as .npy; NULL: none */
     int batch_tokens;           /* rows of a step, at least 1; 0: the backend's choice */
     bool random_weights;        /* only config.json is read; weights are drawn (for bench) */

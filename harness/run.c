@@ -1,0 +1,371 @@
+/* run.c -- one model asked one split: the engine's loop with the store behind it.
+ *
+ *     prepare threads --prepared--> submit --> llava_step --> done() --> pending --> store
+ *
+ * The main thread owns the engine and the store. Replies that a step finishes are committed together
+ * right after it, so that kill -9 loses at most the step in flight. A question that cannot be asked
+ * (its picture is damaged, its prompt too long) is stored as failed with the reason: counted as
+ * missing, never scored, asked again with --retry-failed. */
+#include "harness/run.h"
+
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "harness/prepare.h"
+#include "harness/say.h"
+#include "harness/version.h"
+
+enum { AHEAD = 32, SCORE_EVERY_S = 5 };
+
+/* ---- signals -------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t caught;        /* the signal, or 0 */
+
+static void on_signal(int number)
+{
+    if (caught)
+        _exit(number == SIGINT ? 130 : 143);
+    caught = number;
+}
+
+void run_catch_signals(void)
+{
+    struct sigaction act = { .sa_handler = on_signal };
+
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGUSR1, &act, NULL);
+}
+
+enum status run_stopped(void)
+{
+    return caught == 0 ? OK : caught == SIGINT ? ERR_INTERRUPTED : ERR_TERMINATED;
+}
+
+/* ---- the loop ------------------------------------------------------------------------------- */
+
+struct asking;
+struct asked {                  /* one question on its way through the engine */
+    struct asking *run;
+    struct prepared item;
+    bool in_flight;
+    struct asked *next_free, *next_made;
+};
+
+struct asking {
+    const struct options *o;
+    struct llava *m;
+    struct split *split;
+    struct results *store;
+    int64_t run_id;
+    const char *stop;
+    struct asked *free, *made;  /* idle ones; all of them */
+    size_t open, done;
+    const char **replies;       /* [questions.n], for the running score */
+    struct arena texts;
+    double started, scored;
+    uint64_t tokens;
+    struct progress progress;
+    struct err *e;              /* first error from a callback */
+};
+
+static double seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void keep(struct asking *run, size_t ordinal, const struct results_reply *reply)
+{
+    results_reply_add(run->store, run->run_id, ordinal, reply, run->e);
+    run->done++;
+    if (!reply->error)
+        run->replies[ordinal] = arena_str(&run->texts, reply->text);
+}
+
+static void let_go(struct asked *a)
+{
+    free(a->item.ids);
+    picture_release(a->item.picture);
+    a->in_flight = false;
+    a->next_free = a->run->free;
+    a->run->free = a;
+}
+
+static void on_done(void *user, const struct llava_reply *r)
+{
+    struct asked *a = user;
+    struct asking *run = a->run;
+    bool failed = r->finish == LLAVA_FAILED || r->finish == LLAVA_CANCELLED;
+    struct results_reply reply = {
+        .text = failed ? NULL : r->text, .error = failed ? r->text : NULL,
+        .finish = failed ? "failed" : r->finish == LLAVA_STOP ? "stop" : "length",
+        .prompt_tokens = r->prompt_tokens, .reply_tokens = (int)r->n_ids, .ms = r->ms,
+    };
+
+    keep(run, a->item.ordinal, &reply);
+    run->tokens += (uint64_t)r->prompt_tokens + r->n_ids;
+    let_go(a);
+}
+
+/* FNV-1a of the id: a question draws the same numbers wherever it stands in a batch. */
+static uint64_t seed_of(const struct options *o, const char *id)
+{
+    uint64_t h = 0xcbf29ce484222325u ^ o->seed;
+    for (; *id; id++)
+        h = (h ^ (unsigned char)*id) * 0x100000001b3u;
+    return h;
+}
+
+static enum status submit(struct asking *run, struct prepared *item, struct err *e)
+{
+    const struct options *o = run->o;
+    const struct benchmark *b = run->split->benchmark;
+
+    if (item->err.code != OK) {
+        struct results_reply reply = { .error = item->err.text, .finish = "failed" };
+        say_detail("%s", item->err.text);
+        keep(run, item->ordinal, &reply);
+        return e->code;
+    }
+    struct asked *a = run->free;
+    if (a) {
+        run->free = a->next_free;
+    } else {
+        if (!(a = calloc(1, sizeof *a)))
+            return err_set(e, ERR_MEMORY, "no memory for a question");
+        a->run = run;
+        a->next_made = run->made;
+        run->made = a;
+    }
+    a->item = *item;
+    a->in_flight = true;
+    struct llava_request r = {
+        .ids = item->ids, .n_ids = item->n_ids,
+        .image = item->picture ? picture_pixels(item->picture) : NULL,
+        .max_new_tokens = o->max_new_tokens ? o->max_new_tokens : b->max_new_tokens,
+        .n_beams = o->num_beams ? o->num_beams : 1,
+        .temperature = (float)o->temperature, .top_p = (float)o->top_p, .top_k = o->top_k,
+        .seed = seed_of(o, run->split->questions.at[item->ordinal].id),
+        .stop = run->stop, .done = on_done, .user = a,
+    };
+    run->open++;
+    return llava_submit(run->m, &r, e);
+}
+
+static void show_progress(struct asking *run)
+{
+    struct split *s = run->split;
+    double now = seconds();
+
+    run->progress.done = run->done;
+    run->progress.tokens_per_s = (double)run->tokens / (now - run->started + 1e-9);
+    if (now - run->scored > SCORE_EVERY_S && !s->benchmark->judge_mark &&
+        !benchmark_lists(s->benchmark->exported ? s->benchmark->exported : "", s->name)) {
+        struct arena a = { 0 };
+        struct scores sc;
+        struct err ignored = { 0 };
+        scores_init(&sc, &a);
+        if (benchmark_score(s->benchmark, &s->questions, run->replies, NULL, 1, true, 0, &sc,
+                            &ignored) == OK) {
+            run->progress.score_name = s->benchmark->headline;
+            run->progress.score = scores_get(&sc, s->benchmark->headline);
+        }
+        scores_free(&sc);
+        arena_free(&a);
+        run->scored = seconds();
+    }
+    say_progress(&run->progress);
+}
+
+static enum status commit(struct asking *run, struct err *e)
+{
+    if (results_commit(run->store, e) != OK)
+        return e->code;
+    show_progress(run);
+    return results_begin(run->store, e);
+}
+
+static enum status ask_all(struct asking *run, struct prepare *p, struct err *e)
+{
+    struct prepared item;
+    bool more = true;
+
+    if (results_begin(run->store, e) != OK)
+        return e->code;
+    while (e->code == OK && run_stopped() == OK && (more || run->open)) {
+        while (more && e->code == OK && run->open < llava_appetite(run->m) &&
+               (run->open == 0 || prepare_ready(p)))
+            if ((more = prepare_next(p, &item)))
+                submit(run, &item, e);
+        if (e->code == OK && run->open)
+            llava_step(run->m, &run->open, e);
+        if (e->code == OK)
+            commit(run, e);
+    }
+    struct err late = { 0 };                /* what was made is kept even after an error */
+    results_commit(run->store, e->code == OK ? e : &late);
+    return e->code;
+}
+
+/* ---- a run ---------------------------------------------------------------------------------- */
+
+static const char *decode_settings(const struct options *o, const struct benchmark *b,
+                                   struct arena *a)
+{
+    if (o->temperature > 0)
+        return arena_fmt(a, "{\"temperature\":%.6g,\"top_p\":%.6g,\"top_k\":%d,\"seed\":%llu,"
+                         "\"max_new_tokens\":%d}", o->temperature, o->top_p, o->top_k,
+                         (unsigned long long)o->seed,
+                         o->max_new_tokens ? o->max_new_tokens : b->max_new_tokens);
+    return arena_fmt(a, "{\"temperature\":0,\"max_new_tokens\":%d}",
+                     o->max_new_tokens ? o->max_new_tokens : b->max_new_tokens);
+}
+
+static enum status find_run(const struct options *o, struct llava *m, const char *label,
+                            const struct prompt_set *set, const char *conversation,
+                            struct split *s, struct results *store, struct arena *a,
+                            int64_t *run_id, struct err *e)
+{
+    const struct llava_info *info = llava_info(m);
+    const struct benchmark *b = s->benchmark;
+    char prompt_sha[65], host[256] = "";
+    int64_t model, dataset;
+
+    gethostname(host, sizeof host - 1);
+    prompt_hash(set, b->name, b->format_of ? b->format_of(s->name) : b->format, conversation,
+                prompt_sha);
+    struct results_model rm = { .label = label, .weights_sha256 = info->weights_sha256,
+                                .connector = info->connector, .config = info->config_json,
+                                .n_parameters = info->n_parameters };
+    struct results_dataset rd = { .benchmark = b->name, .split = s->name, .sha256 = s->hash,
+                                  .n = s->questions.n, .official = s->official };
+    if (results_model(store, &rm, &model, e) != OK ||
+        results_dataset(store, &rd, &dataset, e) != OK)
+        return e->code;
+    struct results_question *qs = calloc(s->questions.n, sizeof *qs);
+    if (!qs)
+        return err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
+    for (size_t i = 0; i < s->questions.n; i++) {
+        const struct question *q = &s->questions.at[i];
+        qs[i] = (struct results_question){ .key = q->id, .image = q->image, .text = q->text,
+                                           .reference = q->reference, .category = q->category };
+    }
+    results_questions(store, dataset, qs, s->questions.n, e);
+    free(qs);
+    struct results_run rr = {
+        .model = model, .dataset = dataset, .prompts = prompt_set_name(set),
+        .prompt_sha256 = prompt_sha, .conversation = conversation,
+        .image_mode = o->image_mode_name, .dtype = info->dtype, .dtype_note = info->dtype_note,
+        .decode = decode_settings(o, b, a), .program = llava_eval_version,
+        .device = info->device, .host = host,
+    };
+    return e->code == OK ? results_run(store, &rr, o->fresh, run_id, e) : e->code;
+}
+
+/* The selection's ordinals that have no reply yet, in asking order, into todo; replies that are
+ * there go to run->replies. */
+static enum status unanswered(struct asking *run, size_t *todo, size_t *n, struct err *e)
+{
+    struct split *s = run->split;
+
+    if (run->o->retry_failed && results_forget_failed(run->store, run->run_id, e) != OK)
+        return e->code;
+    bool *answered = calloc(s->questions.n, sizeof *answered);
+    if (!answered)
+        return err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
+    if (results_replies(run->store, run->run_id, s->questions.n, &run->texts, run->replies,
+                        answered, e) == OK)
+        for (size_t k = 0; k < s->n_order; k++)
+            if (!answered[s->order[k]])
+                todo[(*n)++] = s->order[k];
+    free(answered);
+    return e->code;
+}
+
+static enum status ask_split(struct asking *run, const struct prompt_set *set,
+                             const char *conversation, struct err *e)
+{
+    struct split *s = run->split;
+    struct prepare *p = NULL;
+    size_t *todo = calloc(s->n_order + 1, sizeof *todo), n = 0;
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    run->replies = calloc(s->questions.n, sizeof *run->replies);
+    if (!todo || !run->replies) {
+        err_set(e, ERR_MEMORY, "no memory for %zu questions", s->n_order);
+        goto done;
+    }
+    if (unanswered(run, todo, &n, e) != OK)
+        goto done;
+    say_detail("%s: %zu questions to ask, %zu answered before", run->progress.what, n,
+               s->n_order - n);
+    struct prepare_job job = {
+        .model = run->m, .benchmark = s->benchmark, .dir = s->dir, .questions = &s->questions,
+        .order = todo, .n = n, .prompts = set, .conversation = conversation,
+        .image_mode = run->o->image_mode, .threads = cores > 4 ? 4 : cores > 1 ? (int)cores : 1,
+        .ahead = AHEAD,
+    };
+    run->progress.total = n;
+    run->started = run->scored = seconds();
+    if (n && prepare_start(&p, &job, e) == OK && ask_all(run, p, e) == OK) {
+        show_progress(run);
+        say_progress_end(&run->progress);
+    }
+    if (e->code == OK)
+        results_run_finish(run->store, run->run_id, e);
+done:
+    prepare_stop(p);
+    free(todo);
+    return e->code;
+}
+
+enum status run_split(const struct options *o, struct llava *m, const char *label,
+                      const char *prompts, struct split *s, struct results *store,
+                      int64_t *run_id, struct err *e)
+{
+    const struct llava_info *info = llava_info(m);
+    struct prompt_set *set = NULL;
+    struct arena a = { 0 };
+    struct asking run = { .o = o, .m = m, .split = s, .store = store, .e = e };
+
+    if (prompt_set_open(&set, prompts, e) != OK)
+        goto done;
+    const char *conversation = o->template && strcmp(o->template, "auto") ? o->template
+        : prompt_set_conversation(set) ? prompt_set_conversation(set)
+        : conversation_default(info->has_projector_type, info->name);
+    if (!conversation_known(conversation)) {
+        err_set(e, ERR_USAGE, "--template %s is not known", conversation);
+        goto done;
+    }
+    run.stop = conversation_stop(conversation);
+    run.progress.what = arena_fmt(&a, "%s %s%s%s", s->benchmark->name, label,
+                                  strcmp(prompts, "paper") ? " " : "",
+                                  strcmp(prompts, "paper") ? prompts : "");
+    if (find_run(o, m, label, set, conversation, s, store, &a, &run.run_id, e) == OK) {
+        *run_id = run.run_id;
+        ask_split(&run, set, conversation, e);
+    }
+    if (e->code == OK && run_stopped() != OK)
+        err_set(e, run_stopped(), "stopped by a signal: every reply made is stored in %s; the same "
+                "command goes on from here", o->db);
+done:
+    while (run.made) {                      /* after a signal or an error some are in flight: the */
+        struct asked *a1 = run.made;        /* engine forgets them when it is closed               */
+        run.made = a1->next_made;
+        if (a1->in_flight)
+            let_go(a1);
+        free(a1);
+    }
+    free(run.replies);
+    arena_free(&run.texts);
+    arena_free(&a);
+    prompt_set_close(set);
+    return e->code;
+}

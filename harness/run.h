@@ -1,0 +1,53 @@
+/* run.h -- the loop: questions without a reply -> prepare -> engine -> store.
+ *
+ * Nothing is asked twice and nothing is lost: a reply is committed soon after it is made, a second
+ * call with the same model, data, prompts and settings goes on where the first one stopped. */
+#ifndef HARNESS_RUN_H
+#define HARNESS_RUN_H
+
+#include "benchmarks/benchmark.h"
+#include "harness/options.h"
+#include "results/results.h"
+
+/* A benchmark's split with its questions read: what every model of a run is asked. */
+struct split {
+    const struct benchmark *benchmark;
+    const char *name;           /* of the split */
+    const char *dir;            /* DATA/<benchmark> */
+    struct arena arena;         /* owns the questions */
+    struct questions questions;
+    size_t *order, n_order;     /* ordinals to ask: the selection, by image */
+    bool *selected;             /* [questions.n] */
+    bool whole;                 /* the selection is every question */
+    bool official;              /* the files are the pinned ones */
+    char hash[65];              /* SHA-256 over the question files */
+};
+
+/* Reads the question files below o->data and applies --limit, --ids and --shard. Free it in any
+ * case. */
+enum status split_open(struct split *s, const struct options *o, const struct suite_item *item,
+                       struct err *e);
+void split_free(struct split *s);
+
+/* SIGINT, SIGTERM, SIGUSR1 ask the loop to stop; a second one ends the program at once. */
+void run_catch_signals(void);
+enum status run_stopped(void);              /* OK, ERR_INTERRUPTED or ERR_TERMINATED */
+
+/* Asks this model what is not answered yet, with one prompt set; commits; leaves in *run_id the
+ * run. ERR_INTERRUPTED after a signal: all replies made are stored. */
+enum status run_split(const struct options *o, struct llava *m, const char *label,
+                      const char *prompts, struct split *s, struct results *store,
+                      int64_t *run_id, struct err *e);
+
+/* Scores a run from its stored replies (and, for judged benchmarks, judgements) and stores the
+ * scores. *missing: questions of the selection without a reply or a judgement. */
+enum status run_score(const struct options *o, struct split *s, struct results *store,
+                      int64_t run_id, size_t *missing, struct err *e);
+
+/* The scores themselves, from replies by ordinal (NULL: missing). n of the JSON contract: the
+ * selection's questions. Shared with `score --answers`. marks as benchmark_score takes them. */
+enum status run_tally(const struct split *s, const char *const *replies, const struct mark *marks,
+                      int passes, bool partial, struct scores *out, size_t *missing,
+                      struct err *e);
+
+#endif

@@ -1,0 +1,122 @@
+/* split.c -- a benchmark's split and the part of it that this command asks: --limit, --ids, --shard.
+ *
+ * The selection is a pure function of the question list and the options. Shards are whole image
+ * groups: cutting the questions, in the order of their images, into N runs of about equal length at
+ * group borders. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/file.h"
+#include "engine/base/sha256.h"
+#include "harness/run.h"
+#include "harness/say.h"
+
+static enum status hash_files(struct split *s, struct err *e)
+{
+    const char *const *names = s->benchmark->question_files(s->name);
+    struct sha256 all;
+    unsigned char hash[SHA256_SIZE];
+    struct arena a = { 0 };
+
+    sha256_init(&all);
+    for (int i = 0; names[i] && e->code == OK; i++) {
+        if (sha256_file(path_join(&a, s->dir, names[i]), hash, e) == OK) {
+            sha256_add(&all, names[i], strlen(names[i]) + 1);
+            sha256_add(&all, hash, sizeof hash);
+        }
+    }
+    sha256_end(&all, hash);
+    sha256_hex(hash, s->hash);
+    arena_free(&a);
+    return e->code;
+}
+
+/* Marks what --ids names; an id that is not there is an error that names it. */
+static enum status select_ids(struct split *s, const struct options *o, struct err *e)
+{
+    size_t found = 0;
+
+    for (int k = 0; k < o->n_ids; k++) {
+        size_t i = questions_find(&s->questions, o->ids[k], SIZE_MAX);
+        for (; i != SIZE_MAX; i = questions_find(&s->questions, o->ids[k], i)) {
+            s->selected[i] = true;
+            found++;
+        }
+    }
+    if (!found)
+        return err_set(e, ERR_USAGE, "%s:%s has no question \"%s\"%s", s->benchmark->name, s->name,
+                       o->ids[0], o->n_ids > 1 ? " nor any other of --ids" : "");
+    return OK;
+}
+
+static void select_shard(struct split *s, const size_t *order, const struct options *o)
+{
+    const struct question *q = s->questions.at;
+    size_t n = s->questions.n, shard = 0;
+
+    for (size_t k = 0; k < n; k++) {
+        bool starts = k == 0 || !q[order[k]].image || !q[order[k - 1]].image ||
+                      strcmp(q[order[k]].image, q[order[k - 1]].image);
+        if (starts)
+            shard = k * (size_t)o->n_shards / n;
+        if (shard + 1 != (size_t)o->shard_index)
+            s->selected[order[k]] = false;
+    }
+}
+
+static enum status select_questions(struct split *s, const struct options *o, struct err *e)
+{
+    size_t n = s->questions.n, first = n;
+    size_t *order = questions_by_image(&s->questions, e);
+
+    s->selected = calloc(n + 1, sizeof *s->selected);
+    if (!order || !s->selected) {
+        free(order);
+        return err_set(e, ERR_MEMORY, "no memory for %zu questions", n);
+    }
+    if (o->limit > 0)
+        first = o->limit < 1 ? (size_t)ceil(o->limit * (double)n) : (size_t)o->limit;
+    if (o->n_ids)
+        select_ids(s, o, e);
+    else
+        for (size_t i = 0; i < n && i < first; i++)
+            s->selected[i] = true;
+    if (o->n_shards > 1)
+        select_shard(s, order, o);
+    s->n_order = 0;
+    for (size_t k = 0; k < n; k++)
+        if (s->selected[order[k]])
+            order[s->n_order++] = order[k];
+    s->order = order;
+    s->whole = s->n_order == n;
+    return e->code;
+}
+
+enum status split_open(struct split *s, const struct options *o, const struct suite_item *item,
+                       struct err *e)
+{
+    memset(s, 0, sizeof *s);
+    s->benchmark = benchmark_find(item->benchmark);
+    s->name = item->split;
+    s->dir = path_join(&s->arena, o->data, item->benchmark);
+    questions_init(&s->questions, &s->arena, s->name);
+    if (s->benchmark->read(s->dir, s->name, &s->questions, e) != OK)
+        return e->code;
+    if (s->questions.failed || s->arena.failed)
+        return err_set(e, ERR_MEMORY, "no memory for the questions of %s", item->benchmark);
+    if (s->questions.n == 0)
+        return err_set(e, ERR_DATA, "%s: no question in split %s", s->dir, s->name);
+    if (select_questions(s, o, e) != OK)
+        return e->code;
+    return hash_files(s, e);
+}
+
+void split_free(struct split *s)
+{
+    questions_free(&s->questions);
+    free(s->order);
+    free(s->selected);
+    arena_free(&s->arena);
+    memset(s, 0, sizeof *s);
+}

@@ -1,0 +1,143 @@
+/* verb_run.c -- run, score, export: answers come in, scores and files go out. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/file.h"
+#include "harness/export.h"
+#include "harness/fetch.h"
+#include "harness/run.h"
+#include "harness/say.h"
+#include "harness/verbs.h"
+
+enum { OUTPUT_LIMIT = 1 << 30, NAMED_IDS = 3 };
+
+/* Keeps the first failure of several steps that go on after one. */
+static void remember(enum status *first, enum status s)
+{
+    if (*first == OK)
+        *first = s;
+}
+
+/* ---- run ------------------------------------------------------------------------------------ */
+
+static bool has_split(const struct options *o, int upto, const struct suite_item *item)
+{
+    for (int i = 0; i < upto; i++)
+        if (!strcmp(o->suite[i].benchmark, item->benchmark) &&
+            !strcmp(o->suite[i].split, item->split))
+            return true;
+    return false;
+}
+
+/* Makes sure of the data and reads the questions. A benchmark whose data cannot be had is said and
+ * left out: the others run, and the exit status tells. */
+static enum status open_splits(const struct options *o, struct split *splits, int *n,
+                               struct err *e)
+{
+    enum status first = OK;
+
+    *n = 0;
+    for (int i = 0; i < o->n_suite; i++) {
+        const struct suite_item *item = &o->suite[i];
+        const struct benchmark *b = benchmark_find(item->benchmark);
+        struct fetch_state state = { 0 };
+        struct err one = { 0 };
+
+        if (has_split(o, i, item))
+            continue;
+        if (run_stopped() != OK)
+            return err_set(e, run_stopped(), "stopped by a signal while fetching");
+        if (fetch_benchmark(o, b, item->split, &state, &one) == OK && !o->dry_run &&
+            split_open(&splits[*n], o, item, &one) == OK)
+            splits[*n].official = state.official;
+        if (one.code != OK) {
+            say_error("%s:%s: %s", item->benchmark, item->split, one.text);
+            remember(&first, one.code);
+            split_free(&splits[*n]);
+        } else if (!o->dry_run) {
+            (*n)++;
+        }
+    }
+    return first;
+}
+
+/* One model through all splits and prompt sets. */
+static enum status run_model(struct options *o, const struct model_choice *choice,
+                             struct split *splits, int n_splits, struct results *store,
+                             struct err *e)
+{
+    struct llava *m = NULL;
+    const char *path;
+    enum status first = OK;
+
+    if (hub_find(o, choice->path, &path, e) != OK)
+        return e->code;
+    struct llava_options lo = {
+        .device = o->device, .dtype = o->dtype, .model_base = o->model_base,
+        .vision_tower = o->vision_tower, .batch_tokens = o->batch_tokens, .simd = o->simd,
+    };
+    if (llava_open(&m, path, &lo, e) != OK)
+        return e->code;
+    say_note("%s: %s connector, %s, %s", choice->label, llava_info(m)->connector,
+             llava_info(m)->device, llava_info(m)->dtype);
+    if (llava_info(m)->dtype_note)
+        say_note("%s: %s", choice->label, llava_info(m)->dtype_note);
+    for (int p = 0; p < o->n_prompts && e->code == OK; p++)
+        for (int i = 0; i < n_splits && e->code == OK; i++) {
+            int64_t run_id;
+            size_t missing = 0;
+            if (run_split(o, m, choice->label, o->prompts[p], &splits[i], store, &run_id, e) == OK &&
+                run_score(o, &splits[i], store, run_id, &missing, e) == OK && missing)
+                remember(&first, ERR_INCOMPLETE);
+        }
+    llava_close(m);
+    return e->code == OK ? first : e->code;
+}
+
+enum status verb_run(struct options *o, struct err *e)
+{
+    struct split *splits = calloc((size_t)o->n_suite, sizeof *splits);
+    struct results *store = NULL;
+    int n_splits = 0;
+    enum status first;
+
+    if (!splits)
+        return err_set(e, ERR_MEMORY, "no memory");
+    run_catch_signals();
+    if (o->demo)
+        say_note("no --model: running the demonstration, two tiny checkpoints on a mini-suite made "
+                 "for them; its figures say nothing about LLaVA-1.5");
+    first = open_splits(o, splits, &n_splits, e);
+    if (e->code != OK || o->dry_run)
+        goto done;
+    if (n_splits == 0) {
+        err_set(e, first, "no benchmark of the suite can be run");
+        goto done;
+    }
+    if (results_open(&store, o->db, RESULTS_WRITE, e) != OK)
+        goto done;
+    for (int i = 0; i < o->n_models && e->code == OK; i++) {
+        struct err one = { 0 };
+        enum status s = run_model(o, &o->models[i], splits, n_splits, store, &one);
+        remember(&first, s);
+        if (one.code == ERR_CHECKPOINT || one.code == ERR_DATA)
+            say_error("%s: %s", o->models[i].label, one.text);  /* the other models still run */
+        else if (one.code != OK)
+            *e = one;
+    }
+    results_close(store);
+    store = NULL;
+    if (e->code == OK)
+        verb_leaderboard(o, e);
+done:
+    for (int i = 0; i < n_splits; i++)
+        split_free(&splits[i]);
+    free(splits);
+    results_close(store);
+    if (e->code == OK && first == ERR_INCOMPLETE)
+        return err_set(e, first, "some answers or judgements are missing: see the marks in the table");
+    if (e->code == OK && first != OK)
+        return err_set(e, first, "not everything could be run: see the messages above");
+    return e->code;
+}

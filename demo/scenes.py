@@ -263,19 +263,19 @@ def where(s, rng):
     return Item("where", f"Where is the {t.shape}?", t.place, f"The {t.shape} is at the {t.place}.", tuple(PLACES))
 
 
-def relation(s, rng):
-    pairs = [(t, u, "row") for t in s.unique_shapes() for u in s.unique_shapes() if t.row != u.row]
-    pairs += [(t, u, "column") for t in s.unique_shapes() for u in s.unique_shapes() if t.column != u.column]
-    if not pairs:
+def row(s, rng):
+    if not s.unique_shapes():
         return None
-    t, u, axis = rng.choice(pairs)
-    if axis == "row":
-        w = "above" if t.row < u.row else "below"
-        return Item("relation", f"Is the {t.shape} above or below the {u.shape}?", w, f"The {t.shape} is {w} the {u.shape}.",
-                    ("above", "below"))
-    w = "left" if t.column < u.column else "right"
-    return Item("relation", f"Is the {t.shape} left or right of the {u.shape}?", w, f"The {t.shape} is {w} of the {u.shape}.",
-                ("left", "right"))
+    t = rng.choice(s.unique_shapes())
+    return Item("row", f"Is the {t.shape} at the top, middle or bottom?", ROWS[t.row], f"The {t.shape} is at the {ROWS[t.row]}.", tuple(ROWS))
+
+
+def column(s, rng):
+    if not s.unique_shapes():
+        return None
+    t = rng.choice(s.unique_shapes())
+    return Item("column", f"Is the {t.shape} left, center or right?", COLUMNS[t.column], f"The {t.shape} is at the {COLUMNS[t.column]}.",
+                tuple(COLUMNS))
 
 
 def word(s, rng):
@@ -383,7 +383,7 @@ def enumerate_things(s, rng):
     return Item("enumerate", "List the objects in the image and count them.", text, text)
 
 
-SKILLS = [exist_shape, exist_colour, exist_pair, colour, shape, background, count, count_shape, where, relation, word,
+SKILLS = [exist_shape, exist_colour, exist_pair, colour, shape, background, count, count_shape, where, row, column, word,
           choose_colour, is_colour, is_where, is_count, is_word, is_background, both]
 
 
@@ -459,7 +459,8 @@ GQA_TYPES = {                   # structural, semantic, detailed, operations
     "where": ("query", "rel", "place", [("select", "{}"), ("query", "place")]),
     "background": ("query", "global", "place", [("select", "scene"), ("query", "color")]),
     "choose_colour": ("choose", "attr", "chooseAttr", [("select", "{}"), ("choose color", "{}")]),
-    "relation": ("choose", "rel", "chooseRel", [("select", "{}"), ("choose rel", "{}")]),
+    "row": ("choose", "rel", "chooseRel", [("select", "{}"), ("choose vposition", "{}")]),
+    "column": ("choose", "rel", "chooseRel", [("select", "{}"), ("choose hposition", "{}")]),
     "is_colour": ("verify", "attr", "verifyAttr", [("select", "{}"), ("verify color", "{}")]),
     "exist_shape": ("verify", "obj", "exist", [("select", "{}"), ("exist", "?")]),
     "both": ("logical", "obj", "existAnd", [("select", "{}"), ("exist", "?"), ("select", "{}"), ("exist", "?"), ("and", "")]),
@@ -467,7 +468,7 @@ GQA_TYPES = {                   # structural, semantic, detailed, operations
 
 
 def gqa(s, rng):
-    return [short("gqa", pick(s, rng, [colour, colour, shape, where, background, choose_colour, is_colour, relation, exist_shape, both]))]
+    return [short("gqa", pick(s, rng, [colour, shape, where, row, column, background, choose_colour, is_colour, exist_shape, both]))]
 
 
 def vizwiz(s, rng, unanswerable=None):
@@ -494,12 +495,9 @@ FACTS = [                       # question, answer, pool
 def fact(rng):
     """A multiple-choice question that needs no picture: item, options, hint."""
     if rng.random() < .5:                                   # the answer stands in the hint
-        x, y = rng.sample(SHAPES, 2)
-        c, d = rng.sample(COLOUR_NAMES, 2)
-        pair = [f"The {x} is {c}.", f"The {y} is {d}."]
-        rng.shuffle(pair)
+        x, c = rng.choice(SHAPES), rng.choice(COLOUR_NAMES)
         item = Item("hint", f"What color is the {x}?", c, f"The {x} is {c}.", tuple(COLOUR_NAMES))
-        return item, some_options(item, rng, rng.choice([2, 3, 4])), " ".join(pair[:rng.choice([1, 2])] if pair[0].startswith(f"The {x}") else pair)
+        return item, some_options(item, rng, rng.choice([2, 3, 4])), f"The {x} is {c}."
     question, answer, pool = rng.choice(FACTS)
     n = rng.choice([2, 3, 4])
     if question.startswith("Which of these"):
@@ -600,15 +598,13 @@ def mmbench(s, rng, chinese=None):
             for i in range(len(options))]
 
 
-SEED_TYPES = {"background": 1, "shape": 2, "colour": 3, "where": 4, "count": 5, "relation": 6, "count_shape": 8, "word": 9}
+SEED_TYPES = {"background": 1, "shape": 2, "colour": 3, "where": 4, "count": 5, "count_shape": 8, "word": 9}
 
 
 def seed(s, rng):
-    item = pick(s, rng, [colour, shape, where, count, count_shape, relation, word, background])
+    item = pick(s, rng, [colour, shape, where, count, count_shape, word, background])
     if item.skill == "background":
         item = Item(item.skill, item.question, item.answer, item.sentence, ("white", "black", "red", "blue"))
-    if item.skill == "relation":
-        item = Item(item.skill, item.question, item.answer, item.sentence, ("left", "right", "above", "below"))
     return [letter("seed", item, some_options(item, rng, 4), raw=dict(type=SEED_TYPES[item.skill]))]
 
 
@@ -625,7 +621,7 @@ def llavabench(s, rng, category=None):
 
 
 MMVET_CAPABILITIES = {
-    "colour": ["rec"], "shape": ["rec"], "background": ["rec"], "exist_shape": ["rec", "know"], "where": ["rec", "spat"], "relation": ["rec", "spat"],
+    "colour": ["rec"], "shape": ["rec"], "background": ["rec"], "exist_shape": ["rec", "know"], "where": ["rec", "spat"],
     "count": ["rec", "math"], "word": ["ocr"], "describe": ["rec", "gen", "spat"], "enumerate": ["rec", "gen", "math"]}
 
 
@@ -699,4 +695,13 @@ def variants(s, rng):
     return made(item.question + "\n" + rng.choice(PARAPHRASES_SHORT), item.answer, "short")
 
 
+def practice(s, rng):
+    """More of the look-ups that come late: for training only."""
+    if rng.random() < .35:
+        item = pick(s, rng, [where, count_shape])
+        return [letter("practice", item, some_options(item, rng, 4))]
+    return [short("practice", pick(s, rng, [where, row, column, is_where, count_shape]))]
+
+
 FAMILIES["variant"] = variants
+FAMILIES["practice"] = practice

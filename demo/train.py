@@ -306,8 +306,8 @@ def length(q):
     return len(row) + len(answer) - 1
 
 
-MIX_SHORT = dict(vqav2=4, gqa=5, vizwiz=0, pope=3, mme=4, textvqa=0, mmvet=2, llavabench=1, variant=4)
-MIX_LONG = dict(scienceqa=3, mmbench=4, seed=4, textvqa=2.5, vizwiz=3, llavabench=2.5, variant=3)
+MIX_SHORT = dict(vqav2=4, gqa=5, vizwiz=0, pope=3, mme=4, textvqa=0, mmvet=2, llavabench=1, variant=4, practice=4)
+MIX_LONG = dict(scienceqa=3, mmbench=4, seed=4, textvqa=2.5, vizwiz=3, llavabench=2.5, variant=3, practice=2)
 
 
 def draw_questions(s, rng, n, mix, most):
@@ -630,7 +630,7 @@ def held_out(n=600):
     for k in range(n):
         s = Scene(scenes.EVAL_SEEDS[100_000 + k])
         picture = s.draw()
-        for family in scenes.FAMILIES:
+        for family in [f for f in scenes.FAMILIES if f != "practice"]:
             if family == "mme":
                 task = list(scenes.MME_TASKS)[k % len(scenes.MME_TASKS)]
                 for extra in range(200):                    # a scene that allows the task

@@ -79,9 +79,11 @@ $(B)/%.cc.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXX_FLAGS) -c $< -o $@
 
-$(B)/%.sql.c: %.sql results/embed.awk
+# A text as a C array of its name (results/schema.sql: schema_sql): string literals have a maximum.
+$(B)/%.sql.c: %.sql
 	@mkdir -p $(@D)
-	awk -f results/embed.awk $< > $@
+	{ echo 'extern const char $(basename $(<F))_sql[]; const char $(basename $(<F))_sql[] = {'; \
+	  od -An -v -tu1 $< | sed 's/[0-9][0-9]*/&,/g'; echo '0 };'; } > $@
 
 $(B)/%.sql.c.o: $(B)/%.sql.c
 	$(CC) $(C_FLAGS) -c $< -o $@

@@ -1,0 +1,30 @@
+/* private.h -- the handle, for the files of results/ alone. */
+#ifndef RESULTS_PRIVATE_H
+#define RESULTS_PRIVATE_H
+
+#include <sqlite3.h>
+#include "results/results.h"
+
+struct results {
+    sqlite3 *db;
+    sqlite3_stmt *add_reply, *add_judgement, *find_judgement;   /* prepared once, reused */
+    char *path;
+    int lock;                   /* descriptor of the lock file; -1 when reading */
+    bool in_transaction;
+};
+
+/* Puts SQLite's last failure into words: the file, what was being done, what is wrong; a full disk
+ * is named as such. */
+enum status results_fail(struct results *r, struct err *e, const char *doing);
+
+/* Prepares `sql` into *q; on failure *q is NULL. */
+enum status results_prepare(struct results *r, sqlite3_stmt **q, const char *sql, const char *doing,
+                            struct err *e);
+
+/* Runs statements without a result. */
+enum status results_exec(struct results *r, const char *sql, const char *doing, struct err *e);
+
+/* Text of a column, copied into the arena; NULL for NULL. */
+const char *results_text(struct arena *a, sqlite3_stmt *q, int column);
+
+#endif

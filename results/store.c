@@ -1,0 +1,608 @@
+/* store.c -- open, migrate, write, read back.
+ *
+ * Durability: WAL with synchronous=FULL, so that a committed reply survives a crash of the machine
+ * too; a commit follows an engine step, which takes longer than the flush. The lock file
+ * PATH-lock is held with flock() by whoever writes and holds its pid, for the message to others.
+ *
+ * Migrations: user_version counts; step k of migrations[] takes version k to k + 1, each in its own
+ * transaction. Version 0 with no table is a new file; anything else without our application_id is
+ * not ours and is left alone. */
+#include "results/private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/base/file.h"
+
+extern const char schema_sql[];
+
+enum { APPLICATION_ID = 0x4C4C5645, BUSY_MS = 20000, TIME_SIZE = 24 };     /* "LLVE" */
+
+static const char *const migrations[] = { schema_sql };
+enum { VERSION = COUNT(migrations) };
+
+/* ---- small words ----------------------------------------------------------------------------- */
+
+enum status results_fail(struct results *r, struct err *e, const char *doing)
+{
+    int code = r->db ? sqlite3_extended_errcode(r->db) : SQLITE_NOMEM;
+    const char *text = r->db ? sqlite3_errmsg(r->db) : "out of memory";
+
+    switch (code & 0xff) {
+    case SQLITE_FULL:
+        return err_set(e, ERR_INTERNAL, "%s: disk full while %s: make room and run the same command "
+                       "again", r->path, doing);
+    case SQLITE_NOMEM:
+        return err_set(e, ERR_MEMORY, "%s: no memory while %s", r->path, doing);
+    case SQLITE_NOTADB:
+        return err_set(e, ERR_DATA, "%s: not a llava-eval store (no SQLite database)", r->path);
+    case SQLITE_CORRUPT:
+        return err_set(e, ERR_DATA, "%s: the store is damaged (%s while %s): take it back from a "
+                       "copy, or name another with --db", r->path, text, doing);
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+        return err_set(e, ERR_INTERNAL, "%s: cannot be written (%s): name another store with --db",
+                       r->path, text);
+    default:
+        return err_set(e, ERR_INTERNAL, "%s: %s while %s", r->path, text, doing);
+    }
+}
+
+enum status results_prepare(struct results *r, sqlite3_stmt **q, const char *sql, const char *doing,
+                            struct err *e)
+{
+    *q = NULL;
+    return sqlite3_prepare_v2(r->db, sql, -1, q, NULL) == SQLITE_OK ? OK
+           : results_fail(r, e, doing);
+}
+
+enum status results_exec(struct results *r, const char *sql, const char *doing, struct err *e)
+{
+    return sqlite3_exec(r->db, sql, NULL, NULL, NULL) == SQLITE_OK ? OK : results_fail(r, e, doing);
+}
+
+const char *results_text(struct arena *a, sqlite3_stmt *q, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(q, column);
+    return text ? arena_str(a, text) : NULL;
+}
+
+static void bind_text(sqlite3_stmt *q, int at, const char *text)    /* borrowed until the step */
+{
+    sqlite3_bind_text(q, at, text, -1, SQLITE_STATIC);              /* NULL binds NULL */
+}
+
+static void bind_number(sqlite3_stmt *q, int at, double value)
+{
+    if (isnan(value))
+        sqlite3_bind_null(q, at);
+    else
+        sqlite3_bind_double(q, at, value);
+}
+
+static void now_text(char out[TIME_SIZE])
+{
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(out, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+}
+
+/* One step that must give no row. Finalizes. */
+static enum status finish(struct results *r, sqlite3_stmt *q, const char *doing, struct err *e)
+{
+    int rc = sqlite3_step(q);
+    enum status s = rc == SQLITE_DONE ? OK : results_fail(r, e, doing);
+    sqlite3_finalize(q);
+    return s;
+}
+
+/* The integer of the first row and column into *out; *found says whether there was a row. */
+static enum status find_id(struct results *r, sqlite3_stmt *q, int64_t *out, bool *found,
+                           const char *doing, struct err *e)
+{
+    int rc = sqlite3_step(q);
+    *found = rc == SQLITE_ROW;
+    if (*found)
+        *out = sqlite3_column_int64(q, 0);
+    enum status s = rc == SQLITE_ROW || rc == SQLITE_DONE ? OK : results_fail(r, e, doing);
+    sqlite3_finalize(q);
+    return s;
+}
+
+/* ---- open ------------------------------------------------------------------------------------ */
+
+static enum status take_lock(struct results *r, struct err *e)
+{
+    struct arena a = { 0 };
+    const char *path = arena_fmt(&a, "%s-lock", r->path);
+    char pid[32] = "";
+
+    r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (r->lock < 0) {
+        err_set(e, ERR_INTERNAL, "%s: cannot be written (%s): name another store with --db", r->path,
+                strerror(errno));
+    } else if (flock(r->lock, LOCK_EX | LOCK_NB)) {
+        ssize_t n = read(r->lock, pid, sizeof pid - 1);
+        err_set(e, ERR_INTERNAL, "%s: another llava-eval (process %.*s) is writing this store: wait "
+                "for it, or name another with --db", r->path, n > 0 ? (int)strcspn(pid, "\n") : 1,
+                n > 0 ? pid : "?");
+    } else if (ftruncate(r->lock, 0) == 0) {
+        int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
+        if (write(r->lock, pid, (size_t)n) != n)
+            lseek(r->lock, 0, SEEK_SET);    /* only the message to others lacks the number */
+    }
+    arena_free(&a);
+    return e->code;
+}
+
+static enum status pragma_int(struct results *r, const char *sql, int64_t *out, struct err *e)
+{
+    sqlite3_stmt *q;
+    bool found;
+    return results_prepare(r, &q, sql, "opening it", e) != OK ? e->code
+           : find_id(r, q, out, &found, "opening it", e);
+}
+
+static enum status migrate(struct results *r, bool may_write, struct err *e)
+{
+    int64_t version, id, tables;
+
+    if (pragma_int(r, "PRAGMA user_version", &version, e) != OK ||
+        pragma_int(r, "PRAGMA application_id", &id, e) != OK ||
+        pragma_int(r, "SELECT count(*) FROM sqlite_schema", &tables, e) != OK)
+        return e->code;
+    if (id != APPLICATION_ID && (version || tables))
+        return err_set(e, ERR_DATA, "%s: an SQLite database, but not a llava-eval store: name "
+                       "another with --db", r->path);
+    if (version > VERSION)
+        return err_set(e, ERR_DATA, "%s: made by a newer llava-eval (store version %lld, this "
+                       "program knows up to %d)", r->path, (long long)version, (int)VERSION);
+    if (version < VERSION && !may_write)
+        return err_set(e, ERR_DATA, version ? "%s: made by an older llava-eval: open it once with a "
+                       "verb that writes (score) to bring it up to date"
+                       : "%s: holds nothing yet", r->path);
+    for (; version < VERSION && e->code == OK; version++) {
+        struct arena a = { 0 };
+        if (results_exec(r, "BEGIN IMMEDIATE", "migrating it", e) == OK &&
+            results_exec(r, migrations[version], "migrating it", e) == OK &&
+            results_exec(r, arena_fmt(&a, "PRAGMA application_id=%d; PRAGMA user_version=%lld",
+                                      (int)APPLICATION_ID, (long long)version + 1),
+                         "migrating it", e) == OK)
+            results_exec(r, "COMMIT", "migrating it", e);
+        arena_free(&a);
+    }
+    return e->code;
+}
+
+enum status results_open(struct results **out, const char *path, enum results_mode mode,
+                         struct err *e)
+{
+    bool write = mode == RESULTS_WRITE;
+    struct results *r = calloc(1, sizeof *r);
+
+    *out = NULL;
+    if (!r || !(r->path = strdup(path))) {
+        free(r);
+        return err_set(e, ERR_MEMORY, "%s: no memory", path);
+    }
+    r->lock = -1;
+    if (!write && !file_exists(path))
+        err_set(e, ERR_DATA, "%s: no such store: run something first, or name another with --db",
+                path);
+    else if (!write || take_lock(r, e) == OK) {
+        int flags = write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+        if (sqlite3_open_v2(path, &r->db, flags, NULL) != SQLITE_OK)
+            results_fail(r, e, "opening it");
+        else {
+            sqlite3_extended_result_codes(r->db, 1);
+            sqlite3_busy_timeout(r->db, BUSY_MS);
+            if (migrate(r, write, e) == OK)
+                results_exec(r, write ? "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;"
+                             "PRAGMA foreign_keys=ON" : "PRAGMA query_only=ON", "opening it", e);
+        }
+    }
+    if (e->code != OK) {
+        results_close(r);
+        return e->code;
+    }
+    *out = r;
+    return OK;
+}
+
+void results_close(struct results *r)
+{
+    if (!r)
+        return;
+    sqlite3_finalize(r->add_reply);
+    sqlite3_finalize(r->add_judgement);
+    sqlite3_finalize(r->find_judgement);
+    sqlite3_close(r->db);                   /* rolls back what was not committed; merges the WAL */
+    if (r->lock >= 0)
+        close(r->lock);
+    free(r->path);
+    free(r);
+}
+
+/* ---- models, data sets, questions, runs ------------------------------------------------------ */
+
+enum status results_model(struct results *r, const struct results_model *m, int64_t *id,
+                          struct err *e)
+{
+    static const char doing[] = "noting a model";
+    const char *connector = m->connector ? m->connector : "";
+    sqlite3_stmt *q;
+    bool found;
+
+    if (results_prepare(r, &q, *m->weights_sha256
+                        ? "UPDATE model SET label = ?3 WHERE weights = ?1 AND connector = ?2 RETURNING id"
+                        : "UPDATE model SET label = ?3 WHERE weights = ?1 AND ?2 = ?2 AND label = ?3"
+                          " RETURNING id", doing, e) != OK)
+        return e->code;
+    bind_text(q, 1, m->weights_sha256);
+    bind_text(q, 2, connector);
+    bind_text(q, 3, m->label);
+    if (find_id(r, q, id, &found, doing, e) != OK || found)
+        return e->code;
+    if (results_prepare(r, &q, "INSERT INTO model (weights, connector, label, config, n_parameters)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5)", doing, e) != OK)
+        return e->code;
+    bind_text(q, 1, m->weights_sha256);
+    bind_text(q, 2, connector);
+    bind_text(q, 3, m->label);
+    bind_text(q, 4, m->config);
+    sqlite3_bind_int64(q, 5, m->n_parameters);
+    enum status s = finish(r, q, doing, e);
+    *id = sqlite3_last_insert_rowid(r->db);
+    return s;
+}
+
+enum status results_dataset(struct results *r, const struct results_dataset *d, int64_t *id,
+                            struct err *e)
+{
+    static const char doing[] = "noting a data set";
+    sqlite3_stmt *q;
+    bool found;
+
+    if (results_prepare(r, &q, "UPDATE dataset SET official = ?4 WHERE benchmark = ?1 AND split = ?2"
+                        " AND hash = ?3 RETURNING id", doing, e) != OK)
+        return e->code;
+    bind_text(q, 1, d->benchmark);
+    bind_text(q, 2, d->split);
+    bind_text(q, 3, d->sha256);
+    sqlite3_bind_int(q, 4, d->official);
+    if (find_id(r, q, id, &found, doing, e) != OK || found)
+        return e->code;
+    if (results_prepare(r, &q, "INSERT INTO dataset (benchmark, split, hash, official, n)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5)", doing, e) != OK)
+        return e->code;
+    bind_text(q, 1, d->benchmark);
+    bind_text(q, 2, d->split);
+    bind_text(q, 3, d->sha256);
+    sqlite3_bind_int(q, 4, d->official);
+    sqlite3_bind_int64(q, 5, (sqlite3_int64)d->n);
+    enum status s = finish(r, q, doing, e);
+    *id = sqlite3_last_insert_rowid(r->db);
+    return s;
+}
+
+static enum status add_questions(struct results *r, int64_t dataset,
+                                 const struct results_question *qs, size_t n, struct err *e)
+{
+    static const char doing[] = "noting questions";
+    sqlite3_stmt *q;
+
+    if (results_prepare(r, &q, "INSERT INTO question (dataset, ordinal, key, image, text, reference,"
+                        " category) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", doing, e) != OK)
+        return e->code;
+    for (size_t i = 0; i < n && e->code == OK; i++) {
+        sqlite3_bind_int64(q, 1, dataset);
+        sqlite3_bind_int64(q, 2, (sqlite3_int64)i);
+        bind_text(q, 3, qs[i].key);
+        bind_text(q, 4, qs[i].image);
+        bind_text(q, 5, qs[i].text);
+        bind_text(q, 6, qs[i].reference);
+        bind_text(q, 7, qs[i].category);
+        if (sqlite3_step(q) != SQLITE_DONE)
+            results_fail(r, e, doing);
+        sqlite3_reset(q);
+    }
+    sqlite3_finalize(q);
+    return e->code;
+}
+
+enum status results_questions(struct results *r, int64_t dataset,
+                              const struct results_question *qs, size_t n, struct err *e)
+{
+    sqlite3_stmt *q;
+    int64_t there = 0;
+    bool found;
+
+    if (results_prepare(r, &q, "SELECT count(*) FROM question WHERE dataset = ?1",
+                        "counting questions", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, dataset);
+    if (find_id(r, q, &there, &found, "counting questions", e) != OK || there == (int64_t)n)
+        return e->code;
+    if (results_begin(r, e) == OK && add_questions(r, dataset, qs, n, e) == OK)
+        return results_commit(r, e);
+    sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+    r->in_transaction = false;
+    return e->code;
+}
+
+static void bind_identity(sqlite3_stmt *q, const struct results_run *run)
+{
+    sqlite3_bind_int64(q, 1, run->model);
+    sqlite3_bind_int64(q, 2, run->dataset);
+    bind_text(q, 3, run->prompt_sha256);
+    bind_text(q, 4, run->image_mode);
+    bind_text(q, 5, run->dtype);
+    bind_text(q, 6, run->decode);
+}
+
+enum status results_run(struct results *r, const struct results_run *run, bool fresh, int64_t *id,
+                        struct err *e)
+{
+    static const char doing[] = "noting a run";
+    char now[TIME_SIZE];
+    sqlite3_stmt *q;
+    bool found = false;
+
+    if (!fresh) {
+        if (results_prepare(r, &q, "SELECT max(id) FROM run WHERE model = ?1 AND dataset = ?2 AND"
+                            " prompt_hash = ?3 AND image_mode = ?4 AND dtype = ?5 AND decode = ?6"
+                            " HAVING max(id) IS NOT NULL", doing, e) != OK)
+            return e->code;
+        bind_identity(q, run);
+        if (find_id(r, q, id, &found, doing, e) != OK || found)
+            return e->code;
+    }
+    if (results_prepare(r, &q, "INSERT INTO run (model, dataset, prompt_hash, image_mode, dtype,"
+                        " decode, prompts, conversation, dtype_note, program, device, host, started)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                        doing, e) != OK)
+        return e->code;
+    now_text(now);
+    bind_identity(q, run);
+    bind_text(q, 7, run->prompts);
+    bind_text(q, 8, run->conversation);
+    bind_text(q, 9, run->dtype_note);
+    bind_text(q, 10, run->program);
+    bind_text(q, 11, run->device);
+    bind_text(q, 12, run->host);
+    bind_text(q, 13, now);
+    enum status s = finish(r, q, doing, e);
+    *id = sqlite3_last_insert_rowid(r->db);
+    return s;
+}
+
+enum status results_run_finish(struct results *r, int64_t run, struct err *e)
+{
+    char now[TIME_SIZE];
+    sqlite3_stmt *q;
+
+    if (results_prepare(r, &q, "UPDATE run SET finished = coalesce(finished, ?2) WHERE id = ?1",
+                        "finishing a run", e) != OK)
+        return e->code;
+    now_text(now);
+    sqlite3_bind_int64(q, 1, run);
+    bind_text(q, 2, now);
+    return finish(r, q, "finishing a run", e);
+}
+
+/* ---- replies --------------------------------------------------------------------------------- */
+
+enum status results_begin(struct results *r, struct err *e)
+{
+    if (results_exec(r, "BEGIN IMMEDIATE", "beginning to write", e) == OK)
+        r->in_transaction = true;
+    return e->code;
+}
+
+enum status results_commit(struct results *r, struct err *e)
+{
+    if (!r->in_transaction)
+        return e->code;
+    r->in_transaction = false;
+    if (results_exec(r, "COMMIT", "writing replies", e) != OK)
+        sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+    return e->code;
+}
+
+enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
+                              const struct results_reply *reply, struct err *e)
+{
+    if (!r->add_reply &&
+        results_prepare(r, &r->add_reply, "INSERT INTO reply (run, ordinal, text, error, finish,"
+                        " prompt_tokens, reply_tokens, ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                        "writing a reply", e) != OK)
+        return e->code;
+    sqlite3_stmt *q = r->add_reply;
+    sqlite3_bind_int64(q, 1, run);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)ordinal);
+    bind_text(q, 3, reply->text);
+    bind_text(q, 4, reply->error);
+    bind_text(q, 5, reply->finish);
+    sqlite3_bind_int(q, 6, reply->prompt_tokens);
+    sqlite3_bind_int(q, 7, reply->reply_tokens);
+    sqlite3_bind_double(q, 8, reply->ms);
+    if (sqlite3_step(q) != SQLITE_DONE)
+        results_fail(r, e, "writing a reply");
+    sqlite3_reset(q);
+    sqlite3_clear_bindings(q);
+    return e->code;
+}
+
+enum status results_replies(struct results *r, int64_t run, size_t n, struct arena *a,
+                            const char **texts, bool *answered, struct err *e)
+{
+    sqlite3_stmt *q;
+    int rc;
+
+    if (results_prepare(r, &q, "SELECT ordinal, text FROM reply WHERE run = ?1 ORDER BY ordinal",
+                        "reading replies", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        sqlite3_int64 i = sqlite3_column_int64(q, 0);
+        if (i < 0 || (size_t)i >= n)
+            continue;                       /* a longer data set's: not of these questions */
+        texts[i] = results_text(a, q, 1);
+        if (answered)
+            answered[i] = true;
+    }
+    if (rc != SQLITE_DONE)
+        results_fail(r, e, "reading replies");
+    sqlite3_finalize(q);
+    return a->failed ? err_set(e, ERR_MEMORY, "%s: no memory for the replies", r->path) : e->code;
+}
+
+enum status results_reply_find(struct results *r, int64_t run, size_t ordinal, struct arena *a,
+                               struct results_reply *reply, bool *found, struct err *e)
+{
+    sqlite3_stmt *q;
+
+    *found = false;
+    if (results_prepare(r, &q, "SELECT text, error, finish, prompt_tokens, reply_tokens, ms FROM"
+                        " reply WHERE run = ?1 AND ordinal = ?2", "reading a reply", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    sqlite3_bind_int64(q, 2, (sqlite3_int64)ordinal);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW) {
+        *found = true;
+        *reply = (struct results_reply){
+            .text = results_text(a, q, 0), .error = results_text(a, q, 1),
+            .finish = results_text(a, q, 2), .prompt_tokens = sqlite3_column_int(q, 3),
+            .reply_tokens = sqlite3_column_int(q, 4), .ms = sqlite3_column_double(q, 5),
+        };
+    } else if (rc != SQLITE_DONE) {
+        results_fail(r, e, "reading a reply");
+    }
+    sqlite3_finalize(q);
+    return e->code;
+}
+
+enum status results_forget_failed(struct results *r, int64_t run, struct err *e)
+{
+    sqlite3_stmt *q;
+
+    if (results_prepare(r, &q, "DELETE FROM reply WHERE run = ?1 AND text IS NULL",
+                        "forgetting failed replies", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    return finish(r, q, "forgetting failed replies", e);
+}
+
+/* ---- judgements ------------------------------------------------------------------------------ */
+
+enum status results_judgement_add(struct results *r, const struct results_judgement *j,
+                                  struct err *e)
+{
+    char now[TIME_SIZE];
+
+    if (!r->add_judgement &&
+        results_prepare(r, &r->add_judgement, "INSERT OR IGNORE INTO judgement (request, pass,"
+                        " attempt, benchmark, question, judge, served, profile, finish, reply,"
+                        " prompt_tokens, completion_tokens, http_ms, created) VALUES (?1, ?2, ?3, ?4,"
+                        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)", "writing a judgement",
+                        e) != OK)
+        return e->code;
+    sqlite3_stmt *q = r->add_judgement;
+    now_text(now);
+    sqlite3_bind_blob(q, 1, j->request_sha256, sizeof j->request_sha256, SQLITE_STATIC);
+    sqlite3_bind_int(q, 2, j->pass);
+    sqlite3_bind_int(q, 3, j->attempt);
+    bind_text(q, 4, j->benchmark);
+    bind_text(q, 5, j->question);
+    bind_text(q, 6, j->judge);
+    bind_text(q, 7, j->served);
+    bind_text(q, 8, j->profile);
+    bind_text(q, 9, j->finish);
+    bind_text(q, 10, j->reply);
+    sqlite3_bind_int64(q, 11, j->prompt_tokens);
+    sqlite3_bind_int64(q, 12, j->completion_tokens);
+    sqlite3_bind_int64(q, 13, j->http_ms);
+    bind_text(q, 14, now);
+    if (sqlite3_step(q) != SQLITE_DONE)
+        results_fail(r, e, "writing a judgement");
+    sqlite3_reset(q);
+    sqlite3_clear_bindings(q);
+    return e->code;
+}
+
+enum status results_judgement_find(struct results *r, const unsigned char request_sha256[32],
+                                   int pass, int attempt, struct arena *a, const char **reply,
+                                   struct err *e)
+{
+    *reply = NULL;
+    if (!r->find_judgement &&
+        results_prepare(r, &r->find_judgement, "SELECT reply FROM judgement WHERE request = ?1 AND"
+                        " pass = ?2 AND attempt = ?3", "reading a judgement", e) != OK)
+        return e->code;
+    sqlite3_stmt *q = r->find_judgement;
+    sqlite3_bind_blob(q, 1, request_sha256, 32, SQLITE_STATIC);
+    sqlite3_bind_int(q, 2, pass);
+    sqlite3_bind_int(q, 3, attempt);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW)
+        *reply = results_text(a, q, 0);
+    else if (rc != SQLITE_DONE)
+        results_fail(r, e, "reading a judgement");
+    sqlite3_reset(q);
+    sqlite3_clear_bindings(q);
+    return e->code;
+}
+
+/* ---- scores ---------------------------------------------------------------------------------- */
+
+static enum status add_scores(struct results *r, int64_t run, const struct results_score *rows,
+                              size_t n, struct err *e)
+{
+    sqlite3_stmt *q;
+
+    if (results_prepare(r, &q, "DELETE FROM score WHERE run = ?1", "writing scores", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    if (finish(r, q, "writing scores", e) != OK ||
+        results_prepare(r, &q, "INSERT INTO score (run, metric, place, value, stderr, n, headline,"
+                        " partial, version, judge) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                        "writing scores", e) != OK)
+        return e->code;
+    for (size_t i = 0; i < n && e->code == OK; i++) {
+        sqlite3_bind_int64(q, 1, run);
+        bind_text(q, 2, rows[i].metric);
+        sqlite3_bind_int64(q, 3, (sqlite3_int64)i);
+        bind_number(q, 4, rows[i].value);
+        bind_number(q, 5, rows[i].stderror);
+        sqlite3_bind_int64(q, 6, (sqlite3_int64)rows[i].n);
+        sqlite3_bind_int(q, 7, rows[i].headline);
+        sqlite3_bind_int(q, 8, rows[i].partial);
+        sqlite3_bind_int(q, 9, rows[i].version);
+        bind_text(q, 10, rows[i].judge);
+        if (sqlite3_step(q) != SQLITE_DONE)
+            results_fail(r, e, "writing scores");
+        sqlite3_reset(q);
+    }
+    sqlite3_finalize(q);
+    return e->code;
+}
+
+enum status results_scores(struct results *r, int64_t run, const struct results_score *rows,
+                           size_t n, struct err *e)
+{
+    if (results_begin(r, e) == OK && add_scores(r, run, rows, n, e) == OK)
+        return results_commit(r, e);
+    sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+    r->in_transaction = false;
+    return e->code;
+}

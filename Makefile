@@ -71,6 +71,9 @@ $(B)/libllava.a: $(ENGINE)
 $(B)/unit-tests: $(TESTS) $(filter-out $(MAIN),$(HARNESS)) $(B)/libllava.a
 	$(LINK) $^ $(LIBS_HARNESS) $(LIBS_ENGINE) $(LDLIBS)
 
+$(B)/store-dump: $(call objects,tests/tools/store_dump.c)
+	$(LINK) $^ -lsqlite3 $(LDLIBS)
+
 $(B)/%.c.o: %.c
 	@mkdir -p $(@D)
 	$(CC) $(C_FLAGS) -c $< -o $@
@@ -106,7 +109,7 @@ demo: deps  #: run the whole suite on the two tiny checkpoints of demo/ and prin
 test: deps  #: all tests that need neither GPU nor network; SANITIZE=1 runs them under sanitizers
 	@$(MAKE) --no-print-directory check
 
-check: $(B)/llava-eval $(B)/unit-tests
+check: $(B)/llava-eval $(B)/unit-tests $(B)/store-dump
 	@B=$(B) CC="$(CC)" sh tests/run.sh $(T)
 
 fuzz:  #: build the fuzz targets (clang) into build/fuzz

@@ -1,0 +1,47 @@
+# Nothing is asked twice and nothing is lost: a run killed by SIGKILL, again and again, ends with the
+# replies of an undisturbed one; budgets, order and grouping do not change a byte.
+. "$ROOT/tests/cli/lib.sh"
+
+suite=pope,gqa,mmbench,scienceqa,llavabench
+run() { "$PROGRAM" run --suite $suite --model "$MLP" --mirror "$MIRROR" --data data --judge demo "$@"; }
+
+expect 0 run --db whole.db
+replies whole.db >whole.txt
+[ "$(wc -l <whole.txt)" -gt 300 ] || fail "too few replies: $(wc -l <whole.txt)"
+
+# killed at growing times until it is done
+for delay in 0.3 0.5 0.7 0.9 1.2 1.6 2.2 3 5 8; do
+    run --db killed.db >/dev/null 2>&1 &
+    pid=$!
+    sleep $delay
+    kill -9 $pid 2>/dev/null || true
+    wait $pid 2>/dev/null || true
+done
+expect 0 run --db killed.db
+replies killed.db | cmp - whole.txt || fail "replies differ after kill -9"
+
+# one row at a time, seven, a hundred
+for budget in 1 7 100; do
+    expect 0 "$PROGRAM" run --suite pope --limit 24 --model "$MLP" --mirror "$MIRROR" --data data \
+        --batch-tokens $budget --db "budget$budget.db"
+done
+replies budget1.db >one.txt
+replies budget7.db | cmp - one.txt || fail "a budget of 7 changes replies"
+replies budget100.db | cmp - one.txt || fail "a budget of 100 changes replies"
+
+# the selection asked for first, the rest later
+expect 0 run --db parts.db --limit 10
+expect 0 run --db parts.db
+replies parts.db | cmp - whole.txt || fail "a run in two parts differs"
+"$PROGRAM" leaderboard --db whole.db >whole.table
+"$PROGRAM" leaderboard --db parts.db | cmp - whole.table || fail "tables differ"
+
+# Ctrl-C: status 130, and the same command goes on
+run --db stopped.db >/dev/null 2>stopped.err &
+pid=$!
+sleep 1
+kill -INT $pid 2>/dev/null || true
+set +e; wait $pid; status=$?; set -e
+[ $status = 130 ] || [ $status = 0 ] || fail "exit status $status after SIGINT"
+expect 0 run --db stopped.db
+replies stopped.db | cmp - whole.txt || fail "replies differ after Ctrl-C"

@@ -30,11 +30,27 @@ struct prompt_item {
 
 struct prompt_set;              /* immutable once open */
 
-/* "paper", another named set, or a file that overrides formats per benchmark (prompts.md in docs/).
- * ERR_USAGE names the known sets and the nearest one for a typo. */
+/* "paper", another named set, or a file (a path with a slash, a name ending in .json, or a file that
+ * is there) that puts other templates in place of the paper's:
+ *
+ *     {"name": "terse", "conversation": "llava_v1", "image_last": false,
+ *      "benchmarks": {"pope": "{question}\nYes or no?", "*": "{hint}{question}\n{options}"}}
+ *
+ * Only "name" and "benchmarks" must be there; "*" stands for every benchmark not named. In a
+ * template, T of the paper is its text with
+ *     {question}  the question as the paper's format reads it (VizWiz and TextVQA capitalised, MME
+ *                 without its ending)          {original}  the question as in the benchmark's file
+ *     {hint}      "Context: H\n" (ScienceQA), "H\n" (MMBench), or nothing without a hint
+ *     {ocr}       "Reference OCR token: t1, t2"
+ *     {options}   "A. first\nB. second"        {inline}    "(a) first (b) second"
+ *     {{          a brace
+ * ERR_USAGE names the known sets and the nearest one for a typo, or the file and what is wrong. */
 enum status prompt_set_open(struct prompt_set **out, const char *name_or_file, struct err *e);
 void prompt_set_close(struct prompt_set *set);
 const char *prompt_set_name(const struct prompt_set *set);
+
+/* Benchmarks that a file names ("*" included), NULL-terminated; none for a built-in set. */
+const char *const *prompt_set_overrides(const struct prompt_set *set);
 
 /* T in the arena, "" and a->failed when memory ran out. `benchmark` as in --suite: sets may differ
  * by it ("noocr" only changes textvqa). */
@@ -42,8 +58,8 @@ const char *prompt_text(const struct prompt_set *set, const char *benchmark,
                         enum prompt_format format, const struct prompt_item *item,
                         struct arena *a);
 
-/* Hex SHA-256 of the set's exact template text for this benchmark and format, with the conversation
- * template: equal hashes mean equal prompts for equal questions. */
+/* Hex SHA-256 of the set's exact template text for this benchmark and format, with the texts of the
+ * conversation template: equal hashes mean equal prompts for equal questions. */
 void prompt_hash(const struct prompt_set *set, const char *benchmark, enum prompt_format format,
                  const char *conversation, char out[65]);
 
@@ -67,7 +83,8 @@ enum status conversation_render(const char *name, const char *T, bool has_image,
 bool prompt_set_image_last(const struct prompt_set *set);
 const char *conversation_stop(const char *name);            /* "###" or NULL: the end token does */
 
-/* What the judges read, byte for byte (llavabench.md, mmvet.md in docs/). All in the arena. */
+/* What the judges read, byte for byte. All in the arena. MM-Vet's reference is the file's: blanks
+ * are put around its <AND> and <OR> here. */
 const char *judge_llavabench_user(struct arena *a, const char *caption, const char *question,
                                   const char *reference, const char *answer, const char *role,
                                   const char *rule);

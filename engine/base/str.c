@@ -319,3 +319,53 @@ bool str_to_double(const char *text, double *out)
     *out = value;
     return true;
 }
+
+enum { NAME_MAX_LENGTH = 63 };
+
+static char folded(char c)
+{
+    return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+static unsigned smaller(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Edits from a to b, a swap of neighbours being one; both at most NAME_MAX_LENGTH long. */
+static unsigned distance(const char *a, size_t n_a, const char *b, size_t n_b)
+{
+    unsigned row[3][NAME_MAX_LENGTH + 1];                   /* row[i % 3][j]: a[0..i) to b[0..j) */
+    for (size_t i = 0; i <= n_a; i++)
+        for (size_t j = 0; j <= n_b; j++) {
+            unsigned *now = row[i % 3], *above = row[(i + 2) % 3], *two = row[(i + 1) % 3];
+            if (i == 0 || j == 0) {
+                now[j] = (unsigned)(i + j);
+                continue;
+            }
+            bool same = folded(a[i - 1]) == folded(b[j - 1]);
+            now[j] = smaller(smaller(above[j], now[j - 1]) + 1, above[j - 1] + !same);
+            if (i > 1 && j > 1 && folded(a[i - 1]) == folded(b[j - 2]) &&
+                folded(a[i - 2]) == folded(b[j - 1]))
+                now[j] = smaller(now[j], two[j - 2] + 1);
+        }
+    return row[n_a % 3][n_b];
+}
+
+const char *str_nearest(const char *word, const char *const *names)
+{
+    size_t n = strlen(word);
+    unsigned best = (unsigned)(n + 2) / 3 + 1;              /* farther is no misspelling */
+    const char *found = NULL;
+    if (n > NAME_MAX_LENGTH)
+        return NULL;
+    for (; *names; names++) {
+        size_t length = strlen(*names);
+        unsigned d = length > NAME_MAX_LENGTH ? best : distance(word, n, *names, length);
+        if (d < best) {
+            best = d;
+            found = *names;
+        }
+    }
+    return found;
+}

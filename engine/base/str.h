@@ -39,4 +39,8 @@ bool str_to_double(const char *text, double *out);
 /* As str_to_double for text[0..n), but what is too large for a double becomes an infinity. */
 bool str_to_double_n(const char *text, size_t n, double *out);
 
+/* What was meant by a mistyped word: the nearest of names (NULL ends) by added, lost, changed and
+ * swapped letters, case aside and - and _ being one; NULL when none is near. */
+const char *str_nearest(const char *word, const char *const *names);
+
 #endif

@@ -23,7 +23,7 @@ struct source {
                                    image that lies in dir, from url with the star replaced */
     const char *url[4];         /* the official one first, then mirrors; NULL ends */
     const char *members;        /* archive: only these (fnmatch patterns, comma separated); or NULL */
-    const char *strip;          /* archive: leading folder to take off member names, if there */
+    const char *strip;          /* archive: leading folder (no slash) to take off names, if there */
     const char *splits;         /* needed for these splits only (comma separated); NULL: all */
     const char *sha256;         /* pinned, or NULL: recorded on the first download */
     int64_t bytes;              /* of the download, 0 when not known exactly */
@@ -92,7 +92,8 @@ struct benchmark {
 
     /* Reads the split's question files from DATA/<name> (never an image). */
     enum status (*read)(const char *dir, const char *split, struct questions *qs, struct err *e);
-    /* Files whose bytes make the dataset's identity: question files of this split, NULL-ended. */
+    /* Files whose bytes make the dataset's identity: question files of this split, NULL-ended.
+     * NULL itself: what was read makes it (questions_hash). */
     const char *const *(*question_files)(const char *split);
     /* Bytes of a question's image where it is no file of its own (MMBench's table); NULL: a file.
      * *bytes is malloc'd for the caller. May be called from several threads. */
@@ -103,8 +104,8 @@ struct benchmark {
     void (*tally)(const struct tally_input *in, struct scores *out);
 
     /* Which ordinals does this line of an answers file answer? Calls answers_give() for each with
-     * the line's text; false when none. e is set by a line that must not be: reading stops. NULL:
-     * question_id, an integer or a string, is the id. */
+     * the line's "text", which is a string; false when none. e is set by a line that must not be:
+     * reading stops. NULL: question_id, an integer or a string, is the id. */
     bool (*match)(struct questions *qs, const struct json *line, struct answers *into,
                   struct err *e);
 
@@ -135,6 +136,9 @@ const struct benchmark *benchmark_find(const char *name);
 bool benchmark_lists(const char *list, const char *word);
 /* The default (first) split, into out. */
 void benchmark_default_split(const struct benchmark *b, char out[32]);
+
+/* A file of prompts may name benchmarks: ERR_USAGE for one that does not exist. */
+enum status benchmark_check_prompts(const struct prompt_set *set, struct err *e);
 
 /* The prompt parts of a question. */
 struct prompt_item question_item(const struct question *q);

@@ -8,6 +8,9 @@ struct question {
     const char *id;             /* the product's id, as in the benchmark's page; may repeat (SEED) */
     const char *category;       /* or "" */
     const char *image;          /* below DATA/<benchmark>; "TABLE#INDEX" in a table; NULL: no image */
+    const char *picture;        /* same text, same bytes, where paths differ (rows of a table that
+                                   hold one picture); NULL: the image itself */
+    bool unasked;               /* its image is not there and need not be: a run leaves it out */
     const char *text;           /* Q */
     const char *context;        /* hint or OCR tokens, as prompt_item has it, or NULL */
     const char *const *options; /* texts of A, B, ...; NULL without */
@@ -36,7 +39,14 @@ void questions_free(struct questions *qs);                          /* not the a
  * is no (further) one. The first call builds a hash index. */
 size_t questions_find(struct questions *qs, const char *id, size_t previous);
 
-/* Order for running: by image path, ties by ordinal; text-only questions last. The caller frees. */
+/* Do both have an image, and the same one? */
+bool questions_same_image(const struct question *a, const struct question *b);
+
+/* Order for running: by picture, ties by ordinal; text-only questions last. The caller frees. */
 size_t *questions_by_image(const struct questions *qs, struct err *e);
+
+/* SHA-256 over what was read: ids, images, texts, options, references, answers. The identity of a
+ * split whose questions are spread over many files. */
+void questions_hash(const struct questions *qs, unsigned char out[32]);
 
 #endif

@@ -112,15 +112,22 @@ struct backend_ops {
     void        (*close)(struct backend *);
 };
 
-/* Every backend starts with its table, so that b->ops works. */
-struct backend { const struct backend_ops *ops; };
+/* Every backend starts with its table and its words for the user ("cpu amx bf16"). */
+struct backend {
+    const struct backend_ops *ops;
+    char about[64];
+};
+
+static inline const char *backend_describe(const struct backend *b)
+{
+    return b->about;
+}
 
 /* "cpu": our own kernels, SIMD level chosen at run time or forced by `level` ("amx", "avx512_bf16",
  * "avx512", "avx2", "portable"; NULL: the best); type: F32 or BF16, what products are computed in.
- * "plain": float64 loops, the judge of the others. describe: e.g. "cpu amx". */
+ * "plain": float64 loops, the judge of the others. A level that this machine lacks is ERR_DEVICE. */
 enum status backend_cpu_open(struct backend **out, enum dtype type, const char *level,
                              struct err *e);
 enum status backend_plain_open(struct backend **out, struct err *e);
-const char *backend_describe(const struct backend *b);
 
 #endif

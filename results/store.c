@@ -154,7 +154,7 @@ static enum status pragma_int(struct results *r, const char *sql, int64_t *out, 
 
 static enum status migrate(struct results *r, bool may_write, struct err *e)
 {
-    int64_t version, id, tables;
+    int64_t version = 0, id = 0, tables = 0;
 
     if (pragma_int(r, "PRAGMA user_version", &version, e) != OK ||
         pragma_int(r, "PRAGMA application_id", &id, e) != OK ||

@@ -1,7 +1,9 @@
 """Read demo/mirror and demo/checkpoints as a stranger would, answer every question, score it.
 
     check.py tiny-linear|tiny-mlp [--replies FILE]        prints the families' headline scores
-    check.py tiny-linear|tiny-mlp --against WORK          also: do train.py's own modules give the same replies (60 questions)
+    check.py tiny-linear|tiny-mlp --against WORK          also: do train.py's own modules give the same replies (60 questions)?
+    ... --against WORK --scores FILE                      also: put these scores and those of "train.py score" into FILE
+    check.py blind [--scores FILE]                        what an answerer gets who knows the training questions but sees no picture
 
 Nothing of train.py is used for the answers: transformers' CLIPVisionModel and LlamaForCausalLM, in float32,
 prompts built from the official files.  The judged benchmarks get the token F1 with the reference, times 100.
@@ -13,7 +15,6 @@ import csv
 import io
 import json
 import random
-import sys
 import zipfile
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -247,7 +248,10 @@ def main():
     arguments.add_argument("checkpoint")
     arguments.add_argument("--replies")
     arguments.add_argument("--against")
+    arguments.add_argument("--scores")
     a = arguments.parse_args()
+    if a.checkpoint == "blind":
+        return keep(a.scores, "blind", blind(load_suite()))
     torch.set_num_threads(1)
     model, suite = Model(HERE / "checkpoints" / a.checkpoint), load_suite()
     result, kept = {}, []
@@ -260,7 +264,41 @@ def main():
     if a.replies:
         Path(a.replies).write_text("".join(json.dumps(k) + "\n" for k in kept))
     if a.against:
-        compare(a, suite, kept)
+        same = compare(a, suite, kept)
+    if a.scores:
+        kind = model.config["mm_projector_type"]
+        keep(a.scores, a.checkpoint, {"suite": result, "same_replies_of_60": same,
+                                      "held_out": json.loads((Path(a.against) / f"{kind}-scores.json").read_text())})
+
+
+def keep(path, name, value):
+    if path:
+        scores = json.loads(Path(path).read_text()) if Path(path).exists() else {}
+        scores[name] = value
+        Path(path).write_text(json.dumps(dict(sorted(scores.items())), indent=1) + "\n")
+
+
+def blind(suite):
+    """The commonest right reply to the same prompt over 12,000 scenes, else the family's commonest; the first OCR token in TextVQA,
+    always Yes in POPE, a coin in MME."""
+    import scenes
+    rng, to_prompt, to_family = random.Random(3), defaultdict(Counter), defaultdict(Counter)
+    for i in range(12000):
+        for family in scenes.FAMILIES:
+            for q in scenes.ask(family, scenes.Scene(i), rng):
+                to_prompt[q.prompt][q.reply] += 1
+                to_family[family][q.reply] += 1
+
+    def guess(family, text):
+        if family == "textvqa":
+            return text.split("Reference OCR token: ")[1].split("\n")[0].split(", ")[0] or "stop"
+        if family in ("pope", "mme"):
+            return "Yes" if family == "pope" else rng.choice(["Yes", "No"])
+        return (to_prompt.get(text) or to_family[family.replace("_cn", "")]).most_common(1)[0][0]
+
+    result = {f: round(float(score(f, rows, [guess(f, t) for _, t, _, _ in rows])), 1) for f, rows in suite.items()}
+    result["mme"] = 750.0                                   # of the coin: its expectation
+    print("blind", json.dumps(result))
     return result
 
 
@@ -279,7 +317,8 @@ def compare(a, suite, kept):
     kind = {v: k for k, v in train.PAIR.items()}[a.checkpoint]
     same = train.answers_right(train.load_stored(kind), asked)
     print(a.checkpoint, "same replies from train.py's modules:", sum(same), "of", len(same))
+    return sum(same)
 
 
 if __name__ == "__main__":
-    sys.exit(main() is None)
+    main()

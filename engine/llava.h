@@ -14,6 +14,7 @@
 #ifndef LLAVA_H
 #define LLAVA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "engine/base/err.h"
@@ -28,6 +29,7 @@ struct llava_options {
     const char *simd;           /* the CPU's instruction level, or NULL: the best (backend.h) */
     const char *dump_dir;       /* write each named activation there as .npy; NULL: none */
     int batch_tokens;           /* rows of a step, at least 1; 0: the backend's choice */
+    int cache_positions;        /* columns of the KV cache; 0: what memory allows */
     bool random_weights;        /* only config.json is read; weights are drawn (for bench) */
 };
 
@@ -85,6 +87,7 @@ struct llava_reply {
     size_t n_ids;               /* without the end token */
     enum llava_finish finish;
     int prompt_tokens;          /* positions of the prompt, image tokens counted */
+    bool cut;                   /* the prompt's end is missing: tokenizer_model_max_length */
     double ms;                  /* from submit to done */
 };
 struct llava_request {

@@ -174,11 +174,6 @@ static void *work(void *arg)
     return NULL;
 }
 
-static bool same_image(const struct question *a, const struct question *b)
-{
-    return a->image && b->image && !strcmp(a->image, b->image);
-}
-
 enum status prepare_start(struct prepare **out, const struct prepare_job *job, struct err *e)
 {
     struct prepare *p = calloc(1, sizeof *p);
@@ -198,8 +193,8 @@ enum status prepare_start(struct prepare **out, const struct prepare_job *job, s
         return err_set(e, ERR_MEMORY, "no memory to prepare %zu questions", job->n);
     }
     for (size_t i = 0; i < job->n; i++)
-        if (i == 0 || !same_image(&job->questions->at[job->order[i - 1]],
-                                  &job->questions->at[job->order[i]]))
+        if (i == 0 || !questions_same_image(&job->questions->at[job->order[i - 1]],
+                                            &job->questions->at[job->order[i]]))
             p->starts[p->n_groups++] = i;
     p->starts[p->n_groups] = job->n;
     while (p->n_threads < job->threads &&

@@ -335,7 +335,7 @@ enum status run_split(const struct options *o, struct llava *m, const char *labe
     struct arena a = { 0 };
     struct asking run = { .o = o, .m = m, .split = s, .store = store, .e = e };
 
-    if (prompt_set_open(&set, prompts, e) != OK)
+    if (prompt_set_open(&set, prompts, e) != OK || benchmark_check_prompts(set, e) != OK)
         goto done;
     const char *conversation = o->template && strcmp(o->template, "auto") ? o->template
         : prompt_set_conversation(set) ? prompt_set_conversation(set)

@@ -14,11 +14,16 @@
 
 static enum status hash_files(struct split *s, struct err *e)
 {
-    const char *const *names = s->benchmark->question_files(s->name);
     struct sha256 all;
     unsigned char hash[SHA256_SIZE];
     struct arena a = { 0 };
 
+    if (!s->benchmark->question_files) {
+        questions_hash(&s->questions, hash);
+        sha256_hex(hash, s->hash);
+        return OK;
+    }
+    const char *const *names = s->benchmark->question_files(s->name);
     sha256_init(&all);
     for (int i = 0; names[i] && e->code == OK; i++) {
         if (sha256_file(path_join(&a, s->dir, names[i]), hash, e) == OK) {
@@ -56,9 +61,7 @@ static void select_shard(struct split *s, const size_t *order, const struct opti
     size_t n = s->questions.n, shard = 0;
 
     for (size_t k = 0; k < n; k++) {
-        bool starts = k == 0 || !q[order[k]].image || !q[order[k - 1]].image ||
-                      strcmp(q[order[k]].image, q[order[k - 1]].image);
-        if (starts)
+        if (k == 0 || !questions_same_image(&q[order[k]], &q[order[k - 1]]))
             shard = k * (size_t)o->n_shards / n;
         if (shard + 1 != (size_t)o->shard_index)
             s->selected[order[k]] = false;

@@ -256,8 +256,8 @@ static void tally_mme(const struct tally_input *in, struct scores *out)
     for (size_t t = 0; t < TASKS; t++) {
         const struct task *k = &task[t];
         points[t] = 100 * (k->right / k->questions) + 100 * (k->both / k->images);
-        if (!isnan(points[t]))                              /* none asked, or none drawn */
-            sum[tasks[t].perception] += points[t];
+        if (k->n)                                           /* while resampling perhaps NaN: none of */
+            sum[tasks[t].perception] += points[t];          /* its pictures drawn, no sum then       */
         n[tasks[t].perception] += k->n;
     }
     scores_add(out, n[1] ? sum[1] : NAN, n[1], "perception");

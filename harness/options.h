@@ -36,7 +36,8 @@ struct options {
     int top_k, num_beams, max_new_tokens;   /* 0: the benchmark's own */
     uint64_t seed;
     const char *judge, *judge_model;        /* URL or "demo"; NULL */
-    bool fresh, retry_failed, partial, offline, dry_run, json, quiet, verify, scoring_only, yes;
+    bool fresh, retry_failed, partial, offline, dry_run, json, quiet, verify, scoring_only;
+    bool keep_archives, optional;           /* fetch: downloaded archives; optional sources too */
     int verbose;
 
     const char *answers, *as, *reviews, *out;       /* score, export */
@@ -47,14 +48,19 @@ struct options {
     int images, questions_per_image, reply_tokens;  /* bench */
     const char *random_weights;             /* bench: a config.json */
 
+    bool man, completion;                   /* help */
+
     /* from the environment */
     const char *hf_token, *hf_endpoint, *hf_hub_cache, *cache_dir;  /* cache_dir: ours, absolute */
+    bool hub_offline;                       /* HF_HUB_OFFLINE, or offline */
+    bool shard_from_slurm;
     const char *demo_dir;                   /* folder of the embedded default, or NULL: not found */
     bool color;                             /* stdout and stderr may be coloured */
 };
 
 /* Fills o from argv and the environment. ERR_USAGE says what is wrong and what was meant.
- * --help and --version are verbs of their own here ("help", "version"). */
+ * --help and --version are verbs of their own here ("help", "version"); the word behind "help" is
+ * the verb whose page is wanted. options_free() is due in either case. */
 enum status options_parse(struct options *o, int argc, char **argv, struct err *e);
 void options_free(struct options *o);
 

@@ -1,0 +1,352 @@
+/* The model's arithmetic, end to end.
+ *
+ * 1. A model so small that its numbers fit on a page. Weights are a hash of the tensor's name and
+ *    index; the expected figures were computed in double by an implementation that was written from
+ *    the papers and transformers' source alone. It catches wrong halves in the rotary embedding,
+ *    the tanh form of GELU, transposes, the wrong layer, the wrong order of patches.
+ * 2. tests/golden: what transformers computes with the checkpoints of demo/ (logits.py records it).
+ * 3. A reply is the same, to the bit of its logits, in any batch. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "engine/base/file.h"
+#include "engine/base/json.h"
+#include "engine/base/str.h"
+#include "engine/private.h"
+#include "tests/check.h"
+
+/* ---- 1. the tiny model ---------------------------------------------------------------------- */
+
+enum { SIDE = 28, TOWER_D = 16, D = 24, V = 32, N_IMAGE = 4, ROWS = 64, COLUMNS = 256 };
+
+static float weight(const char *name, uint64_t i)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (const char *p = name; *p; p++)
+        h = (h ^ (unsigned char)*p) * UINT64_C(0x100000001b3);
+    uint64_t z = h + i + UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+    z ^= z >> 31;
+    float x = (float)(((double)(z >> 40) - 0x1p23) * 0x1p-25);
+    const char *last = strrchr(name, '.');
+    bool norm = strstr(name, "norm") && last && !strcmp(last, ".weight");
+    return norm ? 1 + x : x;
+}
+
+struct writer { struct str header, data; };
+
+static void add(struct writer *w, const char *file_prefix, const char *name, const char *shape,
+                size_t n)
+{
+    size_t at = w->data.n;
+    for (size_t i = 0; i < n; i++) {
+        float x = weight(name, i);
+        str_addn(&w->data, (const char *)&x, sizeof x);
+    }
+    str_addf(&w->header, "%s\"%s%s\":{\"dtype\":\"F32\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+             w->header.n ? "," : "{", file_prefix, name, shape, at, w->data.n);
+}
+
+static void add_tower(struct writer *w)
+{
+    static const char in[] = "model.vision_tower.vision_tower.", v[] = "vision_model.";
+    static const struct { const char *name, *shape; size_t n; } block[] = {
+        { "layer_norm1.weight", "16", 16 },          { "layer_norm1.bias", "16", 16 },
+        { "layer_norm2.weight", "16", 16 },          { "layer_norm2.bias", "16", 16 },
+        { "self_attn.q_proj.weight", "16,16", 256 }, { "self_attn.q_proj.bias", "16", 16 },
+        { "self_attn.k_proj.weight", "16,16", 256 }, { "self_attn.k_proj.bias", "16", 16 },
+        { "self_attn.v_proj.weight", "16,16", 256 }, { "self_attn.v_proj.bias", "16", 16 },
+        { "self_attn.out_proj.weight", "16,16", 256 }, { "self_attn.out_proj.bias", "16", 16 },
+        { "mlp.fc1.weight", "32,16", 512 },          { "mlp.fc1.bias", "32", 32 },
+        { "mlp.fc2.weight", "16,32", 512 },          { "mlp.fc2.bias", "16", 16 },
+    };
+    char name[128];
+    add(w, in, "vision_model.embeddings.class_embedding", "16", 16);
+    add(w, in, "vision_model.embeddings.patch_embedding.weight", "16,3,14,14", 16 * 588);
+    add(w, in, "vision_model.embeddings.position_embedding.weight", "5,16", 5 * 16);
+    add(w, in, "vision_model.pre_layrnorm.weight", "16", 16);
+    add(w, in, "vision_model.pre_layrnorm.bias", "16", 16);
+    for (int layer = 0; layer < 3; layer++)
+        for (size_t i = 0; i < COUNT(block); i++) {
+            snprintf(name, sizeof name, "%sencoder.layers.%d.%s", v, layer, block[i].name);
+            add(w, in, name, block[i].shape, block[i].n);
+        }
+}
+
+static void add_language(struct writer *w)
+{
+    static const struct { const char *name, *shape; size_t n; } block[] = {
+        { "input_layernorm.weight", "24", 24 }, { "post_attention_layernorm.weight", "24", 24 },
+        { "self_attn.q_proj.weight", "24,24", 576 }, { "self_attn.k_proj.weight", "24,24", 576 },
+        { "self_attn.v_proj.weight", "24,24", 576 }, { "self_attn.o_proj.weight", "24,24", 576 },
+        { "mlp.gate_proj.weight", "40,24", 960 }, { "mlp.up_proj.weight", "40,24", 960 },
+        { "mlp.down_proj.weight", "24,40", 960 },
+    };
+    char name[128];
+    add(w, "", "model.embed_tokens.weight", "32,24", V * D);
+    for (int layer = 0; layer < 2; layer++)
+        for (size_t i = 0; i < COUNT(block); i++) {
+            snprintf(name, sizeof name, "model.layers.%d.%s", layer, block[i].name);
+            add(w, "", name, block[i].shape, block[i].n);
+        }
+    add(w, "", "model.norm.weight", "24", D);
+    add(w, "", "lm_head.weight", "32,24", V * D);
+}
+
+/* Writes the checkpoint into ./tiny. */
+static void write_tiny(bool mlp)
+{
+    static const char config[] =
+        "{\"model_type\":\"llava\",\"architectures\":[\"LlavaLlamaForCausalLM\"],"
+        "\"hidden_size\":24,\"intermediate_size\":40,\"num_hidden_layers\":2,"
+        "\"num_attention_heads\":3,\"vocab_size\":32,\"max_position_embeddings\":128,"
+        "\"rms_norm_eps\":1e-5,\"mm_hidden_size\":16,\"mm_vision_tower\":\"tiny\","
+        "\"unfreeze_mm_vision_tower\":true,\"mm_vision_select_layer\":-2,"
+        "\"mm_use_im_patch_token\":false,\"mm_projector_type\":\"%s\",\"vision_config\":"
+        "{\"hidden_size\":16,\"intermediate_size\":32,\"num_hidden_layers\":3,"
+        "\"num_attention_heads\":2,\"image_size\":28,\"patch_size\":14,\"layer_norm_eps\":1e-5,"
+        "\"hidden_act\":\"quick_gelu\"}}";
+    struct writer w;
+    struct str file;
+    struct err e = { 0 };
+
+    str_init(&w.header, 1 << 20);
+    str_init(&w.data, 1 << 20);
+    str_init(&file, 1 << 21);
+    add_tower(&w);
+    add_language(&w);
+    if (mlp) {
+        add(&w, "", "model.mm_projector.0.weight", "24,16", D * TOWER_D);
+        add(&w, "", "model.mm_projector.0.bias", "24", D);
+        add(&w, "", "model.mm_projector.2.weight", "24,24", D * D);
+        add(&w, "", "model.mm_projector.2.bias", "24", D);
+    } else {
+        add(&w, "", "model.mm_projector.weight", "24,16", D * TOWER_D);
+        add(&w, "", "model.mm_projector.bias", "24", D);
+    }
+    str_addc(&w.header, '}');
+    uint64_t n = w.header.n;
+    str_addn(&file, (const char *)&n, sizeof n);
+    str_addn(&file, w.header.at, w.header.n);
+    str_addn(&file, w.data.at, w.data.n);
+    CHECK_OK(file_mkdirs("tiny", &e), e);
+    CHECK_OK(file_write("tiny/model.safetensors", file.at, file.n, &e), e);
+    str_clear(&file);
+    str_addf(&file, config, mlp ? "mlp2x_gelu" : "linear");
+    CHECK_OK(file_write("tiny/config.json", file.at, file.n, &e), e);
+    CHECK(!w.header.failed && !w.data.failed && !file.failed);
+    str_free(&w.header);
+    str_free(&w.data);
+    str_free(&file);
+}
+
+struct tiny {
+    struct checkpoint *checkpoint;
+    struct device device;
+    struct vision *vision;
+    struct connector *connector;
+    struct language *language;
+    struct tensor pictures;     /* F32 [4, D] */
+};
+
+static bool open_tiny(struct tiny *t, const char *backend, bool mlp)
+{
+    struct err e = { 0 };
+    struct backend *b = NULL;
+    *t = (struct tiny){ 0 };
+    write_tiny(mlp);
+    if (backend && !strcmp(backend, "plain"))
+        backend_plain_open(&b, &e);
+    else
+        backend_cpu_open(&b, F32, backend, &e);
+    if (e.code == ERR_DEVICE)
+        return false;                                       /* not on this machine */
+    if (!check_ok(e.code, &e, "the backend opens", __FILE__, __LINE__))
+        return false;
+    device_open(&t->device, b, F32, NULL);
+    struct loader l = { .device = &t->device, .e = &e };
+    if (checkpoint_open(&t->checkpoint, "tiny", &(struct llava_options){ 0 }, &e) == OK) {
+        const struct model_config *c = checkpoint_config(t->checkpoint);
+        l.checkpoint = t->checkpoint;
+        (void)(vision_open(&t->vision, &l, &c->tower, 2) || connector_open(&t->connector, &l, c, 2) ||
+               language_open(&t->language, &l, &c->language, ROWS, 4, COLUMNS) ||
+               device_alloc(&t->device, &t->pictures, F32, N_IMAGE, D, &e));
+    }
+    return check_ok(e.code, &e, "the tiny model opens", __FILE__, __LINE__);
+}
+
+static void close_tiny(struct tiny *t)
+{
+    vision_close(t->vision);
+    connector_close(t->connector);
+    language_close(t->language);
+    device_free(&t->device, &t->pictures);
+    checkpoint_close(t->checkpoint);
+    if (t->device.ops)
+        t->device.ops->close(t->device.backend);
+}
+
+static void get(struct tiny *t, float *out, const struct tensor *x)
+{
+    struct err e = { 0 };
+    CHECK_OK(t->device.ops->read(t->device.backend, out, x, &e), e);
+    CHECK_OK(t->device.ops->sync(t->device.backend, &e), e);
+}
+
+static void check_row(const float *got, const double *want, int n)
+{
+    for (int i = 0; i < n; i++)
+        CHECK_NEAR(got[i], want[i], 1e-4);
+}
+
+static double sum(const float *x, int n)
+{
+    double s = 0;
+    for (int i = 0; i < n; i++)
+        s += x[i];
+    return s;
+}
+
+/* Pixels that are no bytes, in patches: columns in (channel, y, x) order. Runs tower and connector,
+ * of two equal pictures at once; keeps the second. */
+static void see(struct tiny *t, const double *first, const double *last, double total)
+{
+    static float patches[2 * N_IMAGE][588];
+    float tower[2 * (1 + N_IMAGE)][TOWER_D];
+    struct tensor rows, both, to = vision_patch_rows(t->vision, 2);
+    struct err e = { 0 };
+    for (int p = 0; p < 2 * N_IMAGE; p++)
+        for (int i = 0; i < 588; i++) {
+            int c = i / 196, y = p % 4 / 2 * 14 + i % 196 / 14, x = p % 2 * 14 + i % 14;
+            patches[p][i] = (float)(((c * SIDE + y) * SIDE + x) * 37 % 256) / 128.0f - 1;
+        }
+    CHECK_OK(t->device.ops->write(t->device.backend, &to, patches, &e), e);
+    CHECK_OK(vision_run(t->vision, 2, &rows, &e), e);
+    CHECK_INT(rows.rows, 2 * (1 + N_IMAGE));
+    get(t, tower[0], &rows);
+    check_row(tower[1 + N_IMAGE + 1], first, 8);
+    check_row(tower[1 + N_IMAGE + 4], last, 8);
+    CHECK_NEAR(sum(tower[1 + N_IMAGE + 1], N_IMAGE * TOWER_D), total, 1e-4);
+    CHECK(memcmp(tower[0], tower[1 + N_IMAGE], sizeof tower / 2) == 0);
+
+    CHECK_OK(device_alloc(&t->device, &both, F32, 2 * N_IMAGE, D, &e), e);
+    CHECK_OK(connector_run(t->connector, &both, &rows, 2, &e), e);
+    float values[2 * N_IMAGE][D];
+    get(t, values[0], &both);
+    CHECK_OK(t->device.ops->write(t->device.backend, &t->pictures, values[N_IMAGE], &e), e);
+    device_free(&t->device, &both);
+}
+
+/* Positions first .. first + n of ids as rows of one sequence; the logits of the last. */
+static void feed(struct tiny *t, const int32_t *ids, int first, int n, float *logits)
+{
+    struct kv_row at[ROWS];
+    int32_t last = n - 1;
+    struct tensor out;
+    struct err e = { 0 };
+    for (int i = 0; i < n; i++)
+        at[i] = (struct kv_row){ .base = 64, .lo = 64, .col = 64 + first + i,
+                                 .position = first + i };
+    struct rows rows = { .n = n, .n_last = 1, .id = ids + first, .at = at, .last = &last };
+    CHECK_OK(language_step(t->language, &rows, &t->pictures, &out, &e), e);
+    get(t, logits, &out);
+}
+
+static int argmax(const float *x, int n)
+{
+    int best = 0;
+    for (int i = 1; i < n; i++)
+        if (x[i] > x[best])
+            best = i;
+    return best;
+}
+
+/* The prompt in one step, or its first rows in one and the rest in another; then 6 tokens. */
+static void reply(struct tiny *t, const int32_t *prompt, int n, const double *want, int n_want,
+                  const int *tokens)
+{
+    for (int split = 0; split < n; split += n - 3) {
+        int32_t ids[ROWS];
+        float logits[V];
+        memcpy(ids, prompt, (size_t)n * sizeof *ids);
+        if (split)
+            feed(t, ids, 0, split, logits);
+        feed(t, ids, split, n - split, logits);
+        check_row(logits, want, n_want);
+        for (int i = 0; tokens && i < 6; i++) {
+            ids[n + i] = argmax(logits, V);
+            CHECK_INT(ids[n + i], tokens[i]);
+            feed(t, ids, n + i, 1, logits);
+        }
+    }
+}
+
+static const int32_t image_ids[] = { 1, 5, 9, -1, -2, -3, -4, 7, 3, 11 }, text_ids[] = { 1, 5, 9, 7, 3, 11 };
+static const double tower_first[] = { 0.343045, 1.165756, -0.362837, -0.679847, -0.651152, 1.275798,
+                                      2.839448, 1.571662 };
+static const double tower_last[] = { 1.020262, -0.488961, 0.392316, 1.947062, 1.347473, 0.945520,
+                                     -0.281333, 0.050435 };
+static const double text_logits[] = { -0.736863, -2.069132, 1.197510, -1.228533, -0.382269,
+                                      -1.050443, 0.337827, 0.204455 };
+
+static void check_connector(struct tiny *t, const double *first, double total)
+{
+    float rows[N_IMAGE][D];
+    get(t, rows[0], &t->pictures);
+    check_row(rows[0], first, 4);
+    CHECK_NEAR(sum(rows[0], N_IMAGE * D), total, 1e-4);
+}
+
+static void linear_on(const char *backend)
+{
+    static const double connector[] = { -1.117459, -1.021772, -1.431448, 0.288149 };
+    static const double logits[V] = {
+        0.191111, -1.605416, 0.032446, -0.608952, -0.670172, -0.687130, 0.613101, -0.696228,
+        1.294129, -0.284754, 1.128491, 0.441853, -0.324566, -1.221566, -0.214768, 1.007693,
+        0.025951, 0.243706, -0.791351, 0.271655, -0.132789, -0.178797, 0.162665, -0.202310,
+        -0.104757, -0.922257, -1.813388, 1.230880, -1.145818, -0.854920, 0.130511, 1.328750 };
+    static const int tokens[] = { 31, 8, 31, 8, 31, 8 };
+    struct tiny t;
+    if (open_tiny(&t, backend, false)) {
+        see(&t, tower_first, tower_last, 22.151553);
+        check_connector(&t, connector, -9.052676);
+        reply(&t, image_ids, COUNT(image_ids), logits, V, tokens);
+        reply(&t, text_ids, COUNT(text_ids), text_logits, COUNT(text_logits), NULL);
+    }
+    close_tiny(&t);
+}
+
+static void mlp_on(const char *backend)
+{
+    static const double connector[] = { -0.123642, 0.540972, -0.232015, -0.249058 };
+    static const double logits[V] = {
+        -0.632288, 0.188356, -0.043566, -0.526167, -0.095983, -0.140377, -0.092081, 0.872982,
+        -0.304706, 0.141961, -0.576959, -1.126935, 0.596093, 0.187588, 0.089778, -0.357945,
+        0.547261, -0.467269, 0.524171, -0.698047, -0.664443, 0.622924, 1.265891, 1.081725,
+        0.553496, -0.424984, 0.661901, -1.276051, -0.046192, 0.731462, -0.088728, 0.037662 };
+    static const int tokens[] = { 22, 3, 2, 17, 23, 8 };    /* EOS, 2, is passed over here */
+    struct tiny t;
+    if (open_tiny(&t, backend, true)) {
+        see(&t, tower_first, tower_last, 22.151553);
+        check_connector(&t, connector, 0.405277);
+        reply(&t, image_ids, COUNT(image_ids), logits, V, tokens);
+    }
+    close_tiny(&t);
+}
+
+TEST(model_weights_are_the_stated_hash)
+{
+    CHECK_NEAR(weight("model.embed_tokens.weight", 0), -0.064355, 1e-6);
+    CHECK_NEAR(weight("model.embed_tokens.weight", 3), -0.244933, 1e-6);
+    CHECK_NEAR(weight("model.norm.weight", 1), 0.910651, 1e-6);
+}
+
+TEST(model_linear_plain)    { linear_on("plain"); }
+TEST(model_mlp_plain)       { mlp_on("plain"); }
+TEST(model_linear_portable) { linear_on("portable"); }
+TEST(model_mlp_portable)    { mlp_on("portable"); }
+TEST(model_mlp_avx2)        { mlp_on("avx2"); }
+TEST(model_mlp_avx512)      { mlp_on("avx512"); }
+TEST(model_linear_best)     { linear_on(NULL); }
+TEST(model_mlp_best)        { mlp_on(NULL); }

@@ -90,6 +90,27 @@ TEST(tsv_reads_cells_as_pandas)
         }
 }
 
+TEST(tsv_takes_the_texts_of_pandas_for_absent)
+{
+    static const char *const absent[] = {
+        "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+        "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null" };
+    static const char *const texts[] = { "none", "Null", "na", "NAN", "-", "N/a", "0" };
+    struct arena a = { 0 };
+    struct err e = { 0 };
+    struct tsv t;
+    for (size_t i = 0; i < COUNT(absent) + COUNT(texts); i++) {
+        bool is_text = i >= COUNT(absent);
+        const char *text = is_text ? texts[i - COUNT(absent)] : absent[i];
+        put("t.tsv", arena_fmt(&a, "x\n%s\n", text));
+        CHECK_OK(tsv_open(&t, "t.tsv", &a, &e), e);
+        CHECK(tsv_next(&t));
+        CHECK_STR(tsv_text(&t, 0, &a), is_text ? text : NULL);
+        tsv_close(&t);
+    }
+    arena_free(&a);
+}
+
 TEST(tsv_names_what_is_wrong)
 {
     static const struct { const char *file, *says; } bad[] = {

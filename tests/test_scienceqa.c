@@ -64,8 +64,8 @@ TEST(scienceqa_reads_its_files)
 
     CHECK_OK(fixture_score(&f, "{\"question_id\": 7, \"text\": \"B\"}\n"
                                "{\"question_id\": \"7\", \"text\": \"A\"}\n"    /* the last counts */
-                               "{\"question_id\": \"3\", \"text\": \"B\"}\n", false), f.err);
-    CHECK_NEAR(scores_get(&f.scores, "accuracy"), 200 / 3.0, 1e-12);
+                               "{\"question_id\": \"3\", \"text\": \"A\"}\n", false), f.err);
+    CHECK_NEAR(scores_get(&f.scores, "accuracy"), 100 / 3.0, 1e-12);
     CHECK_NEAR(scores_get(&f.scores, "image_accuracy"), 50, 0);     /* "12" is unanswered: wrong */
     CHECK_INT(f.answers.missing, 1);
     CHECK_INT(f.answers.repeated, 1);

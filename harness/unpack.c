@@ -1,0 +1,223 @@
+/* unpack.c -- libarchive reads; we write, below one folder and never through a link.
+ *
+ * libarchive's own disk writer would also restore links, owners and modes; none of that belongs to a
+ * data set. Members are written by names that were checked part by part, into a folder that held
+ * nothing before, so that nothing in the way can be a link. What macOS leaves in archives
+ * (__MACOSX/, ._x, .DS_Store) is passed over. */
+#include "harness/unpack.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/file.h"
+#include "engine/base/sha256.h"
+
+enum { MEMBERS_MAX = 2000000, BLOCK = 1 << 18, RATIO = 200 };
+static const uint64_t SMALL = (uint64_t)256 << 20, LARGEST = (uint64_t)64 << 30;
+
+struct job {
+    const struct unpack *u;
+    struct archive *a;
+    uint64_t bytes, max;
+    struct err *e;
+};
+
+/* A relative name of plain parts: no "", ".", ".." between slashes, nothing that a terminal or
+ * another system would read as more than a name. A trailing slash (a folder) is fine. */
+static bool is_safe(const char *name)
+{
+    if (!*name || *name == '/')
+        return false;
+    for (const char *part = name; *part;) {
+        size_t n = strcspn(part, "/");
+        if (n == 0 || n > NAME_MAX || (n == 1 && part[0] == '.') || (n == 2 && !memcmp(part, "..", 2)))
+            return false;
+        for (size_t i = 0; i < n; i++)
+            if ((unsigned char)part[i] < ' ' || part[i] == 0x7f || part[i] == '\\')
+                return false;
+        part += n + (part[n] == '/');
+    }
+    return strlen(name) < PATH_MAX / 2;
+}
+
+static bool is_litter(const char *name)
+{
+    const char *base = name;
+    if (!strncmp(name, "__MACOSX/", 9))
+        return true;
+    for (const char *c = name; *c; c++)
+        if (*c == '/' && c[1])
+            base = c + 1;
+    return !strncmp(base, "._", 2) || !strcmp(base, ".DS_Store");
+}
+
+static bool matches(const char *patterns, const char *name)
+{
+    char one[256];
+    while (patterns && *patterns) {
+        size_t n = strcspn(patterns, ",");
+        if (n < sizeof one) {
+            memcpy(one, patterns, n);
+            one[n] = '\0';
+            if (fnmatch(one, name, 0) == 0)
+                return true;
+        }
+        patterns += n + (patterns[n] == ',');
+    }
+    return false;
+}
+
+/* What is left of the name without the leading folder; the name itself where it has none. */
+static const char *stripped(const char *name, const char *folder)
+{
+    size_t n = folder ? strlen(folder) : 0;
+    while (n && folder[n - 1] == '/')
+        n--;
+    return n && !strncmp(name, folder, n) && name[n] == '/' ? name + n + 1 : name;
+}
+
+static enum status failed(struct job *j, const char *name, const char *what)
+{
+    return err_set(j->e, ERR_DATA, "%s: member \"%s\" %s", j->u->archive, name, what);
+}
+
+/* Copies the open member to fd, counting and hashing. */
+static enum status copy(struct job *j, const char *name, const char *path, int fd,
+                        unsigned char hash[SHA256_SIZE])
+{
+    static _Thread_local char block[BLOCK];
+    struct sha256 sha;
+    sha256_init(&sha);
+    for (;;) {
+        la_ssize_t n = archive_read_data(j->a, block, sizeof block);
+        if (n == 0)
+            break;
+        if (n < 0)
+            return err_set(j->e, ERR_DATA, "%s: member \"%s\": %s: the archive is damaged",
+                           j->u->archive, name, archive_error_string(j->a));
+        j->bytes += (uint64_t)n;
+        if (j->bytes > j->max)
+            return err_set(j->e, ERR_DATA, "%s: unpacks to more than %llu bytes: refused",
+                           j->u->archive, (unsigned long long)j->max);
+        if (j->u->stopped && j->u->stopped() != OK)
+            return err_set(j->e, j->u->stopped(), "%s: unpacking was stopped by a signal",
+                           j->u->archive);
+        sha256_add(&sha, block, (size_t)n);
+        for (la_ssize_t at = 0; at < n;) {
+            ssize_t k = write(fd, block + at, (size_t)(n - at));
+            if (k < 0 && errno == EINTR)
+                continue;
+            if (k <= 0)
+                return err_set(j->e, ERR_INTERNAL, "%s: cannot write: %s", path,
+                               strerror(k < 0 ? errno : ENOSPC));
+            at += k;
+        }
+        if (j->u->progress)
+            j->u->progress(j->u->user, j->bytes);
+    }
+    sha256_end(&sha, hash);
+    return OK;
+}
+
+static enum status write_member(struct job *j, const char *name)
+{
+    char path[PATH_MAX];
+    unsigned char hash[SHA256_SIZE];
+    int n = snprintf(path, sizeof path, "%s/%s", j->u->into, name);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return failed(j, name, "has too long a name");
+    char *slash = strrchr(path, '/');
+    *slash = '\0';
+    if (file_mkdirs(path, j->e) != OK)
+        return j->e->code;
+    *slash = '/';
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return err_set(j->e, ERR_INTERNAL, "%s: cannot create: %s", path, strerror(errno));
+    copy(j, name, path, fd, hash);
+    if (close(fd) != 0)
+        err_set(j->e, ERR_INTERNAL, "%s: cannot write: %s", path, strerror(errno));
+    if (j->e->code == OK && j->u->wrote)
+        j->u->wrote(j->u->user, name, hash);
+    return j->e->code;
+}
+
+/* One member: passed over, refused, or written. */
+static enum status take(struct job *j, struct archive_entry *entry, uint64_t *n_files)
+{
+    const char *name = archive_entry_pathname_utf8(entry);
+    if (!name)
+        name = archive_entry_pathname(entry);
+    if (!name)
+        return err_set(j->e, ERR_DATA, "%s: a member's name cannot be read", j->u->archive);
+    while (!strncmp(name, "./", 2))                         /* as tar writes them */
+        name += 2;
+    if (!*name || !strcmp(name, ".") || is_litter(name))
+        return OK;
+    if (!is_safe(name))
+        return failed(j, name, "would land outside of its folder, or has a name we do not write: "
+                      "refused");
+    if (archive_entry_hardlink(entry) || archive_entry_symlink(entry))
+        return failed(j, name, "is a link: refused");
+    if (archive_entry_filetype(entry) == AE_IFDIR)
+        return OK;
+    if (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != 0)
+        return failed(j, name, "is neither file nor folder: refused");
+    name = stripped(name, j->u->strip);
+    size_t n = strlen(name);
+    if (!n || name[n - 1] == '/' || (j->u->members && !matches(j->u->members, name)) ||
+        (j->u->wanted && !j->u->wanted(j->u->user, name)))
+        return OK;
+    if (write_member(j, name) == OK)
+        ++*n_files;
+    return j->e->code;
+}
+
+enum status unpack(const struct unpack *u, uint64_t *n_files, struct err *e)
+{
+    struct job j = { .u = u, .a = archive_read_new(), .e = e };
+    struct archive_entry *entry;
+    int64_t size = file_size(u->archive);
+    size_t seen = 0;
+    int rc;
+
+    *n_files = 0;
+    if (!j.a)
+        return err_set(e, ERR_MEMORY, "%s: no memory", u->archive);
+    j.max = u->max_bytes ? u->max_bytes : LARGEST;
+    if (!u->max_bytes && size >= 0 && (uint64_t)size < LARGEST / RATIO)
+        j.max = (uint64_t)size * RATIO + SMALL < LARGEST ? (uint64_t)size * RATIO + SMALL : LARGEST;
+    archive_read_support_format_zip(j.a);
+    archive_read_support_format_tar(j.a);
+    archive_read_support_filter_all(j.a);
+    if (archive_read_open_filename(j.a, u->archive, BLOCK) != ARCHIVE_OK) {
+        err_set(e, ERR_DATA, "%s: is no zip or tar archive: %s", u->archive,
+                archive_error_string(j.a));
+        goto done;
+    }
+    while (e->code == OK) {
+        rc = archive_read_next_header(j.a, &entry);
+        if (rc == ARCHIVE_EOF)
+            break;
+        if (rc == ARCHIVE_FATAL || rc == ARCHIVE_FAILED || rc == ARCHIVE_RETRY)
+            err_set(e, ERR_DATA, "%s: the archive is damaged: %s", u->archive,
+                    archive_error_string(j.a));
+        else if (++seen > MEMBERS_MAX)
+            err_set(e, ERR_DATA, "%s: holds more than %d members: refused", u->archive,
+                    MEMBERS_MAX);
+        else
+            take(&j, entry, n_files);
+    }
+    if (e->code == OK && seen == 0)
+        err_set(e, ERR_DATA, "%s: is no zip or tar archive, or holds nothing", u->archive);
+done:
+    archive_read_free(j.a);
+    return e->code;
+}

@@ -1,0 +1,26 @@
+/* unpack.h -- libarchive, wrapped once: an archive that nobody vouches for becomes files in a folder.
+ *
+ * Zip and tar (gzip, bzip2, xz, zstd). Refused, with the member's name: absolute names, "..", links,
+ * devices, and more bytes or members than such an archive may honestly hold. */
+#ifndef HARNESS_UNPACK_H
+#define HARNESS_UNPACK_H
+
+#include <stdint.h>
+#include "engine/base/err.h"
+
+struct unpack {
+    const char *archive, *into;     /* into: a folder that is there, and empty */
+    const char *strip;              /* leading folder to take off, where a member has it; or NULL */
+    const char *members;            /* only these: fnmatch patterns, comma separated; or NULL */
+    bool (*wanted)(void *user, const char *name);   /* after strip; NULL: all */
+    void (*wrote)(void *user, const char *name, const unsigned char sha256[32]);    /* or NULL */
+    void (*progress)(void *user, uint64_t bytes);   /* or NULL */
+    enum status (*stopped)(void);   /* or NULL */
+    void *user;
+    uint64_t max_bytes;             /* 0: 64 GiB, and no more than 200 times the archive + 256 MiB */
+};
+
+/* Extracts; *n_files counts. On failure, what lies in `into` is worth nothing. */
+enum status unpack(const struct unpack *u, uint64_t *n_files, struct err *e);
+
+#endif

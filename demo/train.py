@@ -13,6 +13,7 @@
 
 A stage resumes from its last saved state.  Work files and the log go to $DEMO_WORK (default: ./work),
 $DEMO_THREADS sets the threads (default 2; the pair stages run side by side with one each).
+$DEMO_LM_STEPS, $DEMO_LM_LR, $DEMO_TUNE_STEPS and $DEMO_SCALE (of all steps) are for trials; $DEMO_COMPILE=0 does without a compiler.
 
 A training batch holds B pictures.  The system text is computed once per batch, a picture once, and
 every question behind it sees both and itself, nothing else: the layout in which the engine evaluates.
@@ -306,7 +307,7 @@ def length(q):
     return len(row) + len(answer) - 1
 
 
-MIX_SHORT = dict(vqav2=4, gqa=5, vizwiz=0, pope=3, mme=4, textvqa=0, mmvet=2, llavabench=1, variant=4, practice=4)
+MIX_SHORT = dict(vqav2=4, gqa=5, pope=3, mme=4, mmvet=2, llavabench=1, variant=4, practice=4)
 MIX_LONG = dict(scienceqa=3, mmbench=4, seed=4, textvqa=2.5, vizwiz=3, llavabench=2.5, variant=3, practice=2)
 
 
@@ -485,7 +486,7 @@ def compiled(lm):
     return torch.compile(lm.trunk, dynamic=False) if COMPILE else lm.trunk
 
 
-LM_STEPS = int(os.environ.get("DEMO_LM_STEPS", "9000"))
+LM_STEPS = int(os.environ.get("DEMO_LM_STEPS", "8800"))
 
 
 def stage_lm(steps=LM_STEPS, lr=float(os.environ.get("DEMO_LM_LR", "1e-3"))):
@@ -498,9 +499,7 @@ def stage_lm(steps=LM_STEPS, lr=float(os.environ.get("DEMO_LM_LR", "1e-3"))):
     def step(i):
         rng = random.Random((SEED + 1) * 1_000_003 + int(i))
         plain = i < first
-        most = 1 if i < 200 else 2 if i < 400 else 3
-        if not plain:
-            most = 3 if i > first + 600 else 2
+        most = 1 if i < 200 else 2 if i < 400 or first <= i <= first + 600 else 3
         layout = captions if plain else everything
         shown = [Scene(rng.choice(scenes.TRAIN_SEEDS), most) for _ in range(layout.b)]
         human = not plain and rng.random() < .04
@@ -517,7 +516,7 @@ def stage_lm(steps=LM_STEPS, lr=float(os.environ.get("DEMO_LM_LR", "1e-3"))):
 
 # ---------------------------------------------------------------- the pair
 
-def stage_pair(kind, align=300, tune=int(os.environ.get("DEMO_TUNE_STEPS", "3000")), lr_align=2e-3, lr_tune=4e-4):
+def stage_pair(kind, align=300, tune=int(os.environ.get("DEMO_TUNE_STEPS", "2400")), lr_align=2e-3, lr_tune=4e-4):
     torch.manual_seed(SEED + 2)
     lm, con = LanguageModel(), connector(kind)
     lm.load_state_dict(torch.load(WORK / "lm.pt"))
@@ -560,11 +559,6 @@ def load_stored(kind):
         for p in m.parameters():
             p.data = p.data.bfloat16().float()
     return lm, con, tower
-
-
-def packed(questions, t, n):
-    for i in range(0, len(questions), n):
-        yield questions[i:i + n]
 
 
 @torch.no_grad()

@@ -27,6 +27,8 @@ struct split {
  * case. */
 enum status split_open(struct split *s, const struct options *o, const struct suite_item *item,
                        struct err *e);
+/* Takes out what a run cannot ask (a video question without its frame); says how many. */
+void split_leave_out_unasked(struct split *s);
 void split_free(struct split *s);
 
 /* SIGINT, SIGTERM, SIGUSR1 ask the loop to stop; a second one ends the program at once. */

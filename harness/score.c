@@ -341,8 +341,10 @@ static enum status score_stored(struct options *o, struct err *e)
             if (strcmp(runs[r].benchmark, o->suite[i].benchmark) ||
                 strcmp(runs[r].split, o->suite[i].split))
                 continue;
-            if (!opened && split_open(&s, o, &o->suite[i], e) == OK)
+            if (!opened && split_open(&s, o, &o->suite[i], e) == OK) {
+                split_leave_out_unasked(&s);
                 opened = true;
+            }
             if (e->code == OK && strcmp(s.hash, runs[r].dataset_sha256))
                 say_warning("%s %s: the data in %s is not what this run was asked; not scored again",
                             runs[r].model, s.benchmark->name, s.dir);

@@ -115,6 +115,23 @@ enum status split_open(struct split *s, const struct options *o, const struct su
     return hash_files(s, e);
 }
 
+void split_leave_out_unasked(struct split *s)
+{
+    size_t kept = 0;
+
+    for (size_t k = 0; k < s->n_order; k++) {
+        size_t i = s->order[k];
+        if (s->questions.at[i].unasked)
+            s->selected[i] = false;
+        else
+            s->order[kept++] = i;
+    }
+    if (kept < s->n_order)
+        say_note("%s: %zu questions are left out: their pictures are not there", s->benchmark->name,
+                 s->n_order - kept);
+    s->n_order = kept;
+}
+
 void split_free(struct split *s)
 {
     questions_free(&s->questions);

@@ -55,6 +55,7 @@ static enum status open_splits(const struct options *o, struct split *splits, in
             remember(&first, one.code);
             split_free(&splits[*n]);
         } else if (!o->dry_run) {
+            split_leave_out_unasked(&splits[*n]);
             (*n)++;
         }
     }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/base/sha256.h"
 #include "engine/base/str.h"
 #include "engine/private.h"
 #include "tests/check.h"
@@ -350,3 +351,263 @@ TEST(model_mlp_avx2)        { mlp_on("avx2"); }
 TEST(model_mlp_avx512)      { mlp_on("avx512"); }
 TEST(model_linear_best)     { linear_on(NULL); }
 TEST(model_mlp_best)        { mlp_on(NULL); }
+
+/* ---- 2. what transformers computes ---------------------------------------------------------- */
+
+struct asking {                 /* one case of tests/golden, and what came of it */
+    const char *prompt;
+    int32_t *ids, *want_reply;
+    size_t n_ids, n_want;
+    int max_new_tokens, image;  /* image -1: a text alone */
+    float *logits;              /* [vocabulary] */
+    int32_t reply[64];
+    size_t n_reply;
+    enum llava_finish finish;
+    int answered;
+};
+struct golden {
+    struct arena arena;
+    struct llava *model;
+    struct llava_pixels pixels[8];
+    const char *image[8];
+    int n_images;
+    struct asking *at;
+    int n;
+    const char *checkpoint;
+};
+
+static int32_t *integers(struct arena *a, const struct json *array, size_t *n)
+{
+    int32_t *out = arena_array(a, array ? array->n : 0, sizeof *out);
+    *n = 0;
+    for (const struct json *j = array ? array->first : NULL; j; j = j->next)
+        out[(*n)++] = (int32_t)j->integer;
+    return out;
+}
+
+static int image_of(struct golden *g, const char *name)
+{
+    struct err e = { 0 };
+    struct file f = { 0 };
+    for (int i = 0; i < g->n_images; i++)
+        if (!strcmp(g->image[i], name))
+            return i;
+    const char *path = arena_fmt(&g->arena, "%s/tests/golden/%s", test_root(), name);
+    CHECK_OK(file_open(&f, path, ERR_DATA, &e), e);
+    CHECK_OK(llava_preprocess(g->model, LLAVA_AS_CONFIG, f.at, f.n, &g->pixels[g->n_images], &e), e);
+    file_close(&f);
+    g->image[g->n_images] = name;
+    return g->n_images++;
+}
+
+static void golden_close(struct golden *g)
+{
+    for (int i = 0; i < g->n_images; i++)
+        llava_pixels_free(&g->pixels[i]);
+    for (int i = 0; i < g->n; i++)
+        free(g->at[i].logits);
+    llava_close(g->model);
+    arena_free(&g->arena);
+}
+
+static bool reopen(struct golden *g, const struct llava_options *o)
+{
+    struct err e = { 0 };
+    llava_close(g->model);
+    return CHECK_OK(llava_open(&g->model, g->checkpoint, o, &e), e);
+}
+
+/* Reads tests/golden/NAME.json and opens its checkpoint. */
+static bool golden_open(struct golden *g, const char *name, const struct llava_options *o)
+{
+    struct err e = { 0 };
+    struct file f = { 0 };
+    unsigned char sha[SHA256_SIZE];
+    char hex[SHA256_HEX] = "";
+    *g = (struct golden){ 0 };
+    const char *path = arena_fmt(&g->arena, "%s/tests/golden/%s.json", test_root(), name);
+    CHECK_OK(file_open(&f, path, ERR_DATA, &e), e);
+    const struct json *j = json_parse(&g->arena, path, f.at, f.n, &e);
+    g->checkpoint = arena_fmt(&g->arena, "%s/%s", test_root(), json_get_str(j, "checkpoint", ""));
+    if (sha256_file(arena_fmt(&g->arena, "%s/model.safetensors", g->checkpoint), sha, &e) == OK)
+        sha256_hex(sha, hex);
+    if (!CHECK_STR(hex, json_get_str(j, "model.safetensors", ""))) {
+        printf("%s is of other weights: run tests/golden/logits.py again\n", path);
+    } else if (reopen(g, o)) {
+        const struct json *cases = json_get(j, "cases");
+        g->at = arena_array(&g->arena, cases->n, sizeof *g->at);
+        for (const struct json *c = cases->first; c; c = c->next) {
+            struct asking *a = &g->at[g->n++];
+            const char *image = json_get_str(c, "image", NULL);
+            a->prompt = json_get_str(c, "prompt", "");
+            a->ids = integers(&g->arena, json_get(c, "ids"), &a->n_ids);
+            a->want_reply = integers(&g->arena, json_get(c, "reply"), &a->n_want);
+            a->max_new_tokens = (int)json_get_int(c, "max_new_tokens", 0);
+            a->image = image ? image_of(g, image) : -1;
+            a->logits = calloc((size_t)llava_info(g->model)->vocabulary, sizeof *a->logits);
+        }
+    }
+    file_close(&f);
+    return g->n > 0;
+}
+
+static void answered(void *user, const struct llava_reply *r)
+{
+    struct asking *a = user;
+    a->answered++;
+    a->finish = r->finish;
+    a->n_reply = r->n_ids < COUNT(a->reply) ? r->n_ids : COUNT(a->reply);
+    memcpy(a->reply, r->ids, a->n_reply * sizeof *a->reply);
+}
+
+static void submit(struct llava *m, struct asking *a, const struct llava_pixels *pixels)
+{
+    struct err e = { 0 };
+    struct llava_request r = {
+        .ids = a->ids, .n_ids = a->n_ids, .image = a->image < 0 ? NULL : &pixels[a->image],
+        .max_new_tokens = a->max_new_tokens, .n_beams = 1, .logits = a->logits,
+        .done = answered, .user = a,
+    };
+    CHECK_OK(llava_submit(m, &r, &e), e);
+}
+
+static void finish(struct llava *m)
+{
+    struct err e = { 0 };
+    size_t open = 1;
+    while (open && CHECK_OK(llava_step(m, &open, &e), e))
+        ;
+}
+
+/* The recorded logits: the data of NAME.npy, behind a header whose length stands at byte 8. */
+static void check_logits(struct golden *g, const char *name)
+{
+    struct err e = { 0 };
+    struct file f = { 0 };
+    size_t V_ = (size_t)llava_info(g->model)->vocabulary;
+    const char *path = arena_fmt(&g->arena, "%s/tests/golden/%s.npy", test_root(), name);
+    CHECK_OK(file_open(&f, path, ERR_DATA, &e), e);
+    size_t head = f.n > 10 ? 10 + (unsigned char)f.at[8] + 256u * (unsigned char)f.at[9] : 0;
+    if (CHECK_INT(f.n, head + (size_t)g->n * V_ * sizeof(float)))
+        for (int i = 0; i < g->n; i++) {
+            double most = 0, off = 0;
+            for (size_t v = 0; v < V_; v++) {
+                float want;
+                memcpy(&want, f.at + head + ((size_t)i * V_ + v) * sizeof want, sizeof want);
+                most = fmax(most, fabs((double)want));
+                off = fmax(off, fabs((double)g->at[i].logits[v] - (double)want));
+            }
+            CHECK_NEAR(off / most, 0, 1e-4);
+        }
+    file_close(&f);
+}
+
+static void replay(const char *name)
+{
+    struct golden g;
+    if (golden_open(&g, name, &(struct llava_options){ .dtype = "fp32" })) {
+        for (int i = 0; i < g.n; i++) {
+            struct err e = { 0 };
+            int32_t *ids = NULL;
+            size_t n = 0;
+            CHECK_OK(llava_tokenize(g.model, g.at[i].prompt, &ids, &n, &e), e);
+            CHECK(n == g.at[i].n_ids && !memcmp(ids, g.at[i].ids, n * sizeof *ids));
+            free(ids);
+            submit(g.model, &g.at[i], g.pixels);
+        }
+        finish(g.model);
+        check_logits(&g, name);
+        for (int i = 0; i < g.n; i++) {
+            const struct asking *a = &g.at[i];
+            CHECK_INT(a->answered, 1);
+            CHECK_INT(a->finish, (int)a->n_want < a->max_new_tokens ? LLAVA_STOP : LLAVA_LENGTH);
+            CHECK_INT(a->n_reply, a->n_want);
+            CHECK(!memcmp(a->reply, a->want_reply, a->n_want * sizeof *a->reply));
+        }
+    }
+    golden_close(&g);
+}
+
+TEST(model_is_transformers_linear) { replay("tiny-linear"); }
+TEST(model_is_transformers_mlp)    { replay("tiny-mlp"); }
+
+/* ---- 3. the same in any batch --------------------------------------------------------------- */
+
+/* Every question on every image, grouped by image; texts alone in between. */
+static struct asking *all_pairs(const struct golden *g, int *n)
+{
+    struct asking *out = calloc((size_t)(g->n * (g->n_images + 1)), sizeof *out);
+    size_t bytes = (size_t)llava_info(g->model)->vocabulary * sizeof(float);
+    *n = 0;
+    for (int image = -1; image < g->n_images; image++)
+        for (int i = 0; i < g->n; i++)
+            if ((image < 0) == (g->at[i].image < 0)) {
+                struct asking *a = &out[(*n)++];
+                *a = g->at[i];
+                a->image = image;
+                a->max_new_tokens = 3 + i;
+                a->logits = calloc(1, bytes);
+            }
+    return out;
+}
+
+enum order { GROUPED, SHUFFLED, ALONE };
+
+/* Asks everything again and compares with the first time, bit by bit. */
+static void ask_again(struct llava *m, const struct golden *g, const struct asking *first, int n,
+                      enum order order)
+{
+    size_t bytes = (size_t)llava_info(m)->vocabulary * sizeof(float);
+    struct asking *again = calloc((size_t)n, sizeof *again);
+    int different = 0;
+    for (int i = 0; i < n; i++) {
+        again[i] = first[i];
+        again[i].answered = 0;
+        again[i].logits = calloc(1, bytes);
+    }
+    for (int i = 0; i < n; i++) {
+        submit(m, &again[order == SHUFFLED ? i * 17 % n : i], g->pixels);
+        if (order == ALONE)
+            finish(m);
+    }
+    finish(m);
+    for (int i = 0; i < n; i++) {
+        different += again[i].answered != 1 || again[i].n_reply != first[i].n_reply ||
+                     memcmp(again[i].reply, first[i].reply, first[i].n_reply * sizeof(int32_t)) ||
+                     memcmp(again[i].logits, first[i].logits, bytes);
+        free(again[i].logits);
+    }
+    CHECK_INT(different, 0);
+    free(again);
+}
+
+static void same_in_any_batch(const char *dtype)
+{
+    static const struct { int rows, positions; enum order order; } way[] = {
+        { 1, 0, GROUPED }, { 7, 0, GROUPED }, { 100, 0, GROUPED }, { 100, 0, SHUFFLED },
+        { 0, 0, SHUFFLED }, { 0, 0, ALONE }, { 8192, 0, GROUPED }, { 100, 512, GROUPED },
+        { 33, 384, SHUFFLED },
+    };
+    struct golden g;
+    int n = 0;
+    if (golden_open(&g, "tiny-mlp", &(struct llava_options){ .dtype = dtype })) {
+        struct asking *first = all_pairs(&g, &n);
+        CHECK(n % 17 != 0);                                 /* so that the shuffle meets everyone */
+        for (int i = 0; i < n; i++)
+            submit(g.model, &first[i], g.pixels);
+        finish(g.model);
+        for (size_t w = 0; w < COUNT(way); w++) {
+            struct llava_options o = { .dtype = dtype, .batch_tokens = way[w].rows,
+                                       .cache_positions = way[w].positions };
+            if (reopen(&g, &o))
+                ask_again(g.model, &g, first, n, way[w].order);
+        }
+        for (int i = 0; i < n; i++)
+            free(first[i].logits);
+        free(first);
+    }
+    golden_close(&g);
+}
+
+TEST(model_replies_the_same_in_any_batch_fp32) { same_in_any_batch("fp32"); }
+TEST(model_replies_the_same_in_any_batch_bf16) { same_in_any_batch("bf16"); }

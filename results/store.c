@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "engine/base/file.h"
+#include "engine/base/str.h"
 
 extern const char schema_sql[];
 
@@ -49,8 +50,8 @@ enum status results_fail(struct results *r, struct err *e, const char *doing)
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
-        return err_set(e, ERR_INTERNAL, "%s: cannot be written (%s): name another store with --db",
-                       r->path, text);
+        return err_set(e, ERR_INTERNAL, "%s: cannot be %s (%s): name another store with --db",
+                       r->path, r->lock < 0 ? "read" : "written", text);
     default:
         return err_set(e, ERR_INTERNAL, "%s: %s while %s", r->path, text, doing);
     }
@@ -144,6 +145,35 @@ static enum status take_lock(struct results *r, struct err *e)
     return e->code;
 }
 
+/* Opens r->path. SQLite reads a file in WAL mode only where it may put its own two files next to
+ * it; in a folder that cannot be written, a store that was closed well (no -wal) is read as a file
+ * that nobody can change. */
+static int open_database(struct results *r, bool write)
+{
+    struct arena a = { 0 };
+    struct str name;
+    const char *slash = strrchr(r->path, '/');
+    int flags = write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+
+    str_init(&name, 16 * strlen(r->path) + 64);
+    str_add(&name, r->path);
+    if (!write && !file_exists(arena_fmt(&a, "%s-wal", r->path)) &&
+        eaccess(!slash ? "." : slash == r->path ? "/"
+                : arena_strn(&a, r->path, (size_t)(slash - r->path)), W_OK) != 0) {
+        flags |= SQLITE_OPEN_URI;
+        str_clear(&name);
+        str_add(&name, "file:");
+        for (const char *p = r->path; *p; p++)
+            str_addf(&name, strchr("%?#", *p) ? "%%%02X" : "%c", (unsigned char)*p);
+        str_add(&name, "?immutable=1");
+    }
+    int rc = name.failed || a.failed ? SQLITE_NOMEM
+             : sqlite3_open_v2(name.at, &r->db, flags, NULL);
+    str_free(&name);
+    arena_free(&a);
+    return rc;
+}
+
 static enum status pragma_int(struct results *r, const char *sql, int64_t *out, struct err *e)
 {
     sqlite3_stmt *q;
@@ -199,8 +229,7 @@ enum status results_open(struct results **out, const char *path, enum results_mo
         err_set(e, ERR_DATA, "%s: no such store: run something first, or name another with --db",
                 path);
     else if (!write || take_lock(r, e) == OK) {
-        int flags = write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
-        if (sqlite3_open_v2(path, &r->db, flags, NULL) != SQLITE_OK)
+        if (open_database(r, write) != SQLITE_OK)
             results_fail(r, e, "opening it");
         else {
             sqlite3_extended_result_codes(r->db, 1);
@@ -555,7 +584,7 @@ enum status results_judgement_find(struct results *r, const unsigned char reques
     sqlite3_bind_int(q, 3, attempt);
     int rc = sqlite3_step(q);
     if (rc == SQLITE_ROW)
-        *reply = results_text(a, q, 0);
+        *reply = sqlite3_column_type(q, 0) == SQLITE_NULL ? "" : results_text(a, q, 0);
     else if (rc != SQLITE_DONE)
         results_fail(r, e, "reading a judgement");
     sqlite3_reset(q);

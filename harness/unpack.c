@@ -31,7 +31,7 @@ struct job {
 
 /* A relative name of plain parts: no "", ".", ".." between slashes, nothing that a terminal or
  * another system would read as more than a name. A trailing slash (a folder) is fine. */
-static bool is_safe(const char *name)
+bool unpack_safe_name(const char *name)
 {
     if (!*name || *name == '/')
         return false;
@@ -58,7 +58,7 @@ static bool is_litter(const char *name)
     return !strncmp(base, "._", 2) || !strcmp(base, ".DS_Store");
 }
 
-static bool matches(const char *patterns, const char *name)
+bool unpack_matches(const char *patterns, const char *name)
 {
     char one[256];
     while (patterns && *patterns) {
@@ -161,7 +161,7 @@ static enum status take(struct job *j, struct archive_entry *entry, uint64_t *n_
         name += 2;
     if (!*name || !strcmp(name, ".") || is_litter(name))
         return OK;
-    if (!is_safe(name))
+    if (!unpack_safe_name(name))
         return failed(j, name, "would land outside of its folder, or has a name we do not write: "
                       "refused");
     if (archive_entry_hardlink(entry) || archive_entry_symlink(entry))
@@ -172,7 +172,7 @@ static enum status take(struct job *j, struct archive_entry *entry, uint64_t *n_
         return failed(j, name, "is neither file nor folder: refused");
     name = stripped(name, j->u->strip);
     size_t n = strlen(name);
-    if (!n || name[n - 1] == '/' || (j->u->members && !matches(j->u->members, name)) ||
+    if (!n || name[n - 1] == '/' || (j->u->members && !unpack_matches(j->u->members, name)) ||
         (j->u->wanted && !j->u->wanted(j->u->user, name)))
         return OK;
     if (write_member(j, name) == OK)

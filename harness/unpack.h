@@ -20,6 +20,11 @@ struct unpack {
     uint64_t max_bytes;             /* 0: 64 GiB, and no more than 200 times the archive + 256 MiB */
 };
 
+/* A relative name of plain parts, without "..": it stays below the folder it is put into. */
+bool unpack_safe_name(const char *name);
+/* Is the name one of these fnmatch patterns, comma separated? */
+bool unpack_matches(const char *patterns, const char *name);
+
 /* Extracts; *n_files counts. On failure, what lies in `into` is worth nothing. */
 enum status unpack(const struct unpack *u, uint64_t *n_files, struct err *e);
 

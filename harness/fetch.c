@@ -1,0 +1,988 @@
+/* fetch.c -- a benchmark's sources become files below DATA/<name>/.
+ *
+ * In two rounds, since only the question files tell which pictures are asked about:
+ *
+ *     question sources -> b->read() -> the pictures needed -> image sources
+ *
+ * A download lands in DATA/<name>/.download/, is checked against its hash, and only then moved to its
+ * place; an archive is unpacked into .unpack/ and moved in file by file, between two writes of the
+ * manifest ("begun", "complete"). So a place holds a whole, checked file or none, and what kill -9
+ * leaves behind is either resumed or done again. What lies in place counts, whoever put it there: the
+ * plan below asks for the files that the split needs, one by one.
+ *
+ * Official files are checked against the hashes that a benchmark pins. A mirror that brings a
+ * SHA256SUMS of its own is believed instead, and its data is never called official. */
+#include "harness/fetch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "engine/base/sha256.h"
+#include "harness/http.h"
+#include "harness/manifest.h"
+#include "harness/run.h"
+#include "harness/say.h"
+#include "harness/unpack.h"
+
+enum { JOBS = 4, SUMS_LIMIT = 16 << 20, URL_LIMIT = 4000 };
+static const int64_t FILE_LIMIT = (int64_t)64 << 30;
+
+struct fetch {
+    const struct options *o;
+    const struct benchmark *b;
+    const char *split, *dir;
+    struct arena arena;                 /* owns everything below */
+    struct manifest manifest;
+    const char **needed; size_t n_needed;       /* pictures of the split: sorted, each once */
+    bool asked;                         /* needed is known: the question files were read */
+    bool *due;                          /* [b->n_sources] */
+    size_t *n_missing;                  /* [b->n_sources] pictures of it that are not there */
+    const char *first_missing;          /* for messages: the first file that is not there */
+    size_t all_missing;
+    char *mirror_sums; size_t n_mirror_sums;    /* the mirror's SHA256SUMS; NULL: it has none */
+    bool mirror_asked;
+};
+
+/* ---- what a source is ------------------------------------------------------------------------- */
+
+static bool is_star(const struct source *s)
+{
+    size_t n = strlen(s->path);
+    return n && s->path[n - 1] == '*';
+}
+
+static bool is_archive(const struct source *s)
+{
+    size_t n = strlen(s->path);
+    return n == 0 || s->path[n - 1] == '/';
+}
+
+/* The folder of a source, as its files' names begin: "" for "./". */
+static const char *prefix_of(const struct source *s, size_t *n)
+{
+    const char *path = strncmp(s->path, "./", 2) ? s->path : s->path + 2;
+    *n = strlen(path) - (size_t)is_star(s);
+    return path;
+}
+
+static bool is_wanted(const struct fetch *f, const struct source *s)
+{
+    return benchmark_lists(s->splits, f->split) && (!s->optional || f->o->optional) &&
+           !(s->images && f->o->scoring_only);
+}
+
+static bool covers(const struct source *s, const char *image)
+{
+    size_t n;
+    const char *prefix = prefix_of(s, &n);
+    return (is_star(s) || is_archive(s)) && !strncmp(image, prefix, n);
+}
+
+/* The source a picture comes from: image sources before others, then the longest folder. */
+static const struct source *owner_of(const struct fetch *f, const char *image)
+{
+    const struct source *best = NULL;
+    for (int i = 0; i < f->b->n_sources; i++) {
+        const struct source *s = &f->b->sources[i];
+        size_t n, most = 0;
+        prefix_of(s, &n);
+        if (best)
+            prefix_of(best, &most);
+        if (benchmark_lists(s->splits, f->split) && covers(s, image) &&
+            (!best || s->images > best->images || (s->images == best->images && n > most)))
+            best = s;
+    }
+    return best;
+}
+
+static const char *place(struct fetch *f, const char *name)
+{
+    return path_join(&f->arena, f->dir, name);
+}
+
+static bool is_there(const struct fetch *f, const char *name)
+{
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof path, "%s/%s", f->dir, name);
+    return n > 0 && (size_t)n < sizeof path && file_size(path) >= 0;
+}
+
+static void note_missing(struct fetch *f, const char *name)
+{
+    if (!f->all_missing++)
+        f->first_missing = arena_fmt(&f->arena, "%s/%s", f->dir, name);
+}
+
+/* ---- the plan --------------------------------------------------------------------------------- */
+
+static bool has_questions(const struct fetch *f)
+{
+    const char *const *files = f->b->question_files(f->split);
+    for (size_t i = 0; files[i]; i++)
+        if (!is_there(f, files[i]))
+            return false;
+    return true;
+}
+
+/* Was the archive's unpacking begun and not ended? Then what is there proves nothing. */
+static bool half_done(const struct fetch *f, const struct source *s)
+{
+    const struct manifest_source *m = manifest_find(&f->manifest, s->url[0]);
+    return m && !m->complete;
+}
+
+/* An archive of question files is due when one of those it holds is not there. */
+static bool lacks_questions(struct fetch *f, const struct source *s)
+{
+    const char *const *files = f->b->question_files(f->split);
+    size_t n;
+    const char *prefix = prefix_of(s, &n);
+    bool lacks = false;
+    for (size_t i = 0; files[i]; i++)
+        if (!strncmp(files[i], prefix, n) &&
+            (!s->members || unpack_matches(s->members, files[i] + n)) && !is_there(f, files[i])) {
+            note_missing(f, files[i]);
+            lacks = true;
+        }
+    return lacks;
+}
+
+/* Marks the sources that have something to bring. Pictures count once the questions are known. */
+static void make_plan(struct fetch *f)
+{
+    f->all_missing = 0;
+    f->first_missing = NULL;
+    for (int i = 0; i < f->b->n_sources; i++)
+        f->n_missing[i] = 0;
+    for (size_t k = 0; k < f->n_needed; k++) {
+        const struct source *s = owner_of(f, f->needed[k]);
+        if (s && is_wanted(f, s) && !is_there(f, f->needed[k])) {
+            f->n_missing[s - f->b->sources]++;
+            note_missing(f, f->needed[k]);
+        }
+    }
+    for (int i = 0; i < f->b->n_sources; i++) {
+        const struct source *s = &f->b->sources[i];
+        const struct manifest_source *m = manifest_find(&f->manifest, s->url[0]);
+        size_t absent = m && m->complete && benchmark_lists(m->splits, f->split) && m->absent > 0
+                      ? (size_t)m->absent : 0;
+        bool pictures = f->n_missing[i] > absent || (s->images && !f->asked);
+        f->due[i] = false;
+        if (!is_wanted(f, s))
+            continue;
+        if (is_star(s))
+            f->due[i] = pictures;
+        else if (is_archive(s))
+            f->due[i] = half_done(f, s) || pictures || (!s->images && lacks_questions(f, s));
+        else if (!is_there(f, s->path)) {
+            f->due[i] = true;
+            note_missing(f, s->path);
+        }
+    }
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Reads the questions; f->needed becomes their pictures, each once. */
+static enum status read_needed(struct fetch *f, struct err *e)
+{
+    struct arena arena = { 0 };
+    struct questions qs;
+    size_t n = 0;
+
+    questions_init(&qs, &arena, f->split);
+    if (f->b->read(f->dir, f->split, &qs, e) != OK)
+        goto done;
+    const char **list = arena_array(&f->arena, qs.n, sizeof *list);
+    if (f->b->image || !list)                               /* pictures that are no files */
+        goto known;
+    for (size_t i = 0; i < qs.n; i++)
+        if (qs.at[i].image)
+            list[n++] = qs.at[i].image;
+    qsort(list, n, sizeof *list, by_text);
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i && !strcmp(list[i], list[i - 1]))
+            continue;
+        if (!unpack_safe_name(list[i])) {
+            err_set(e, ERR_DATA, "%s: a question's image is \"%.200s\", which is no plain name below "
+                    "that folder", f->dir, list[i]);
+            goto done;
+        }
+        list[kept++] = list[i];
+    }
+    for (size_t i = 0; i < kept; i++)
+        list[i] = arena_str(&f->arena, list[i]);
+    f->needed = list;
+    f->n_needed = kept;
+known:
+    f->asked = true;
+    if (qs.failed || arena.failed || f->arena.failed)
+        err_set(e, ERR_MEMORY, "%s: no memory for the questions", f->dir);
+done:
+    questions_free(&qs);
+    arena_free(&arena);
+    return e->code;
+}
+
+static enum status open_fetch(struct fetch *f, const struct options *o, const struct benchmark *b,
+                              const char *split, struct err *e)
+{
+    bool damaged = false;
+    *f = (struct fetch){ .o = o, .b = b, .split = split };
+    f->dir = path_join(&f->arena, o->data, b->name);
+    f->due = arena_array(&f->arena, (size_t)b->n_sources, sizeof *f->due);
+    f->n_missing = arena_array(&f->arena, (size_t)b->n_sources, sizeof *f->n_missing);
+    manifest_read(&f->manifest, &f->arena, f->dir, &damaged);
+    if (f->arena.failed)
+        return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
+    if (damaged)
+        say_warning("%s/.manifest.json cannot be read: going by the files alone", f->dir);
+    return OK;
+}
+
+static enum status look(struct fetch *f, struct err *e)
+{
+    if (!f->asked && has_questions(f) && read_needed(f, e) != OK)
+        return e->code;
+    make_plan(f);
+    return OK;
+}
+
+/* ---- is it the official data? ------------------------------------------------------------------ */
+
+static bool same_hash(const char *a, const char *b)
+{
+    return a && b && !strcasecmp(a, b);
+}
+
+static bool is_official(struct fetch *f)
+{
+    for (int i = 0; i < f->b->n_sources; i++) {
+        const struct source *s = &f->b->sources[i];
+        const struct manifest_source *m = manifest_find(&f->manifest, s->url[0]);
+        if (!benchmark_lists(s->splits, f->split) || (m && m->replaced_pin)) {
+            if (m && m->replaced_pin && benchmark_lists(s->splits, f->split))
+                return false;
+            continue;
+        }
+        if (!s->sha256 || !is_wanted(f, s))
+            continue;
+        if (is_archive(s)) {
+            if (!m || !same_hash(m->sha256, s->sha256))
+                return false;
+        } else if (is_there(f, s->path)) {
+            unsigned char hash[SHA256_SIZE];
+            char hex[SHA256_HEX];
+            struct err ignored = { 0 };
+            if (sha256_file(place(f, s->path), hash, &ignored) != OK)
+                return false;
+            sha256_hex(hash, hex);
+            if (!same_hash(hex, s->sha256))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void report(struct fetch *f, struct fetch_state *out)
+{
+    *out = (struct fetch_state){ .complete = f->asked, .questions = has_questions(f) };
+    for (int i = 0; i < f->b->n_sources; i++) {
+        if (!f->due[i])
+            continue;
+        out->complete = false;
+        if (out->bytes_missing >= 0)
+            out->bytes_missing = f->b->sources[i].bytes ? out->bytes_missing + f->b->sources[i].bytes
+                                                        : -1;
+    }
+    out->official = is_official(f);
+}
+
+enum status fetch_look(const struct options *o, const struct benchmark *b, const char *split,
+                       struct fetch_state *out, struct err *e)
+{
+    struct fetch f;
+    *out = (struct fetch_state){ 0 };
+    if (open_fetch(&f, o, b, split, e) == OK && look(&f, e) == OK)
+        report(&f, out);
+    arena_free(&f.arena);
+    return e->code;
+}
+
+/* ---- addresses --------------------------------------------------------------------------------- */
+
+/* "host/path" of an address, as a mirror's folders have it: no scheme, no query. */
+static const char *host_and_path(struct arena *a, const char *url)
+{
+    const char *start = strstr(url, "://");
+    start = start ? start + 3 : url;
+    return arena_strn(a, start, strcspn(start, "?#"));
+}
+
+static const char *where(struct fetch *f, const char *url)
+{
+    static const char hub[] = "https://huggingface.co";
+    const struct options *o = f->o;
+    size_t n = sizeof hub - 1;
+    if (o->mirror) {
+        size_t length = strlen(o->mirror);
+        while (length && o->mirror[length - 1] == '/')
+            length--;
+        return arena_fmt(&f->arena, "%.*s/%s", (int)length, o->mirror,
+                         host_and_path(&f->arena, url));
+    }
+    if (!strncmp(url, hub, n) && url[n] == '/')
+        return arena_fmt(&f->arena, "%s%s", o->hf_endpoint, url + n);
+    return url;
+}
+
+static const char *token_for(const struct options *o, const char *url)
+{
+    size_t n = strlen(o->hf_endpoint);
+    return o->hf_token && !o->mirror && !strncmp(url, o->hf_endpoint, n) && url[n] == '/'
+         ? o->hf_token : NULL;
+}
+
+/* The mirror's SHA256SUMS, asked for once; a mirror without one is checked as the origin is. */
+static enum status ask_mirror(struct fetch *f, struct err *e)
+{
+    if (f->mirror_asked || !f->o->mirror)
+        return OK;
+    struct str text;
+    struct http_answer answer;
+    struct err one = { 0 };
+    struct http_get get = { .url = where(f, "SHA256SUMS"), .stopped = run_stopped };
+    str_init(&text, SUMS_LIMIT);
+    f->mirror_asked = true;
+    if (http_to_str(&get, &text, &answer, &one) == OK) {
+        f->mirror_sums = arena_strn(&f->arena, text.at, text.n);
+        f->n_mirror_sums = text.n;
+    } else if (answer.status != 404) {
+        err_set(e, one.code, "%s", one.text);
+    }
+    str_free(&text);
+    return e->code;
+}
+
+/* The hash that a download from this official address must have; NULL: none is known. */
+static const char *pin_of(struct fetch *f, const struct source *s, const char *url)
+{
+    if (!f->mirror_sums)
+        return s && !is_star(s) ? s->sha256 : NULL;
+    const char *name = host_and_path(&f->arena, url);
+    size_t n = strlen(name);
+    for (const char *at = f->mirror_sums, *end = at + f->n_mirror_sums; at < end;) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        size_t length = (size_t)((line_end ? line_end : end) - at);
+        if (length == 66 + n && !memcmp(at + 66, name, n))
+            return arena_strn(&f->arena, at, 64);
+        at += length + 1;
+    }
+    return NULL;
+}
+
+/* ---- one download ------------------------------------------------------------------------------ */
+
+struct bytes_job { struct progress p; };
+
+static void on_bytes(void *user, int64_t done, int64_t total)
+{
+    struct bytes_job *job = user;
+    job->p.done = (uint64_t)done;
+    job->p.total = total > 0 ? (uint64_t)total : 0;
+    say_progress(&job->p);
+}
+
+/* Moves a checked file to its place. */
+static enum status settle_file(const char *from, const char *to, struct err *e)
+{
+    char folder[PATH_MAX];
+    int n = snprintf(folder, sizeof folder, "%s", to);
+    if (n < 0 || (size_t)n >= sizeof folder)
+        return err_set(e, ERR_INTERNAL, "%.200s...: the name is too long", to);
+    *strrchr(folder, '/') = '\0';
+    if (file_mkdirs(folder, e) == OK && rename(from, to) != 0)
+        err_set(e, ERR_INTERNAL, "%s: cannot move it there: %s", to, strerror(errno));
+    return e->code;
+}
+
+/* Refuses what has not this hash, and keeps nothing of it. */
+static enum status check_hash(const char *path, const char *url, const char *pin,
+                              char hex[SHA256_HEX], struct err *e)
+{
+    unsigned char hash[SHA256_SIZE];
+    if (sha256_file(path, hash, e) != OK)
+        return e->code;
+    sha256_hex(hash, hex);
+    if (pin && !same_hash(hex, pin)) {
+        unlink(path);
+        return err_set(e, ERR_DATA, "%s: its SHA-256 is %s, expected %s; nothing of it was kept", url,
+                       hex, pin);
+    }
+    return OK;
+}
+
+static enum status has_room(const char *dir, int64_t bytes, struct err *e)
+{
+    struct statvfs fs;
+    if (bytes > 0 && statvfs(dir, &fs) == 0 &&
+        (double)bytes > (double)fs.f_bavail * (double)fs.f_frsize)
+        return err_set(e, ERR_INTERNAL, "%s: %.1f GB are needed, %.1f GB are free there", dir,
+                       (double)bytes / 1e9, (double)fs.f_bavail * (double)fs.f_frsize / 1e9);
+    return OK;
+}
+
+/* From one address to .download/NAME, checked. What an earlier call left whole there is used. */
+static enum status download_from(struct fetch *f, const struct source *s, const char *official,
+                                 const char *staged, struct manifest_source *m, struct err *e)
+{
+    const char *url = where(f, official), *pin = pin_of(f, s, official);
+    struct http_answer answer = { 0 };
+    struct bytes_job job = { .p = {
+        .what = arena_fmt(&f->arena, "%s %s", f->b->name, path_base(staged)), .is_bytes = true } };
+    struct http_get get = { .url = url, .bearer = token_for(f->o, url), .stopped = run_stopped,
+                            .max_bytes = FILE_LIMIT, .progress = on_bytes, .user = &job };
+    char hex[SHA256_HEX];
+
+    if (file_size(staged) >= 0 && (pin || *m->sha256)) {
+        struct err one = { 0 };
+        if (check_hash(staged, staged, pin ? pin : m->sha256, hex, &one) == OK)
+            return OK;
+    }
+    say_note("%s: %s", f->b->name, url);
+    if (http_to_file(&get, staged, &answer, e) != OK)
+        return e->code;
+    job.p.done = job.p.total = (uint64_t)answer.bytes;
+    say_progress_end(&job.p);
+    if (answer.is_html && !pin) {
+        unlink(staged);
+        return err_set(e, ERR_DATA, "%s: the server sent a web page in place of the file", url);
+    }
+    if (check_hash(staged, url, pin, hex, e) != OK)
+        return e->code;
+    if (*m->sha256 && !pin && !same_hash(m->sha256, hex))
+        say_warning("%s: has changed: its SHA-256 was %s and is %s", url, m->sha256, hex);
+    m->url = arena_str(&f->arena, url);
+    m->sha256 = arena_str(&f->arena, hex);
+    m->etag = arena_str(&f->arena, answer.etag);
+    m->date = arena_str(&f->arena, answer.date);
+    m->commit = arena_str(&f->arena, answer.commit);
+    m->bytes = answer.bytes;
+    m->replaced_pin = f->mirror_sums && s->sha256 ? !same_hash(s->sha256, hex)
+                                                  : f->mirror_sums != NULL;
+    return OK;
+}
+
+/* From the official address, or else from the next that the benchmark knows. */
+static enum status download(struct fetch *f, const struct source *s, const char *staged,
+                            struct manifest_source *m, struct err *e)
+{
+    char folder[PATH_MAX];
+    if ((size_t)snprintf(folder, sizeof folder, "%s", staged) >= sizeof folder)
+        return err_set(e, ERR_INTERNAL, "%.200s...: the name is too long", staged);
+    *strrchr(folder, '/') = '\0';
+    if (file_mkdirs(folder, e) != OK ||
+        has_room(f->dir, s->bytes * (is_archive(s) ? 2 : 1), e) != OK)
+        return e->code;
+    for (size_t i = 0; i < COUNT(s->url) && s->url[i]; i++) {
+        struct err one = { 0 };
+        if (download_from(f, s, s->url[i], staged, m, &one) == OK) {
+            err_clear(e);
+            return OK;
+        }
+        err_set(e, one.code, "%s", one.text);               /* the first address says why */
+        if (one.code != ERR_DATA)
+            return e->code;
+        if (i + 1 < COUNT(s->url) && s->url[i + 1])
+            say_warning("%s; trying the next address", one.text);
+    }
+    return e->code;
+}
+
+static enum status fetch_plain(struct fetch *f, const struct source *s, struct err *e)
+{
+    struct manifest_source *m = manifest_add(&f->manifest, s->url[0]);
+    const char *staged = place(f, path_join(&f->arena, ".download", s->path));
+    if (!m)
+        return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
+    if (download(f, s, staged, m, e) != OK || settle_file(staged, place(f, s->path), e) != OK)
+        return e->code;
+    m->complete = true;
+    m->splits = s->splits ? s->splits : f->b->splits;
+    manifest_add_file(&f->manifest, s->path, m->sha256);
+    return manifest_write(&f->manifest, e);
+}
+
+/* ---- an archive -------------------------------------------------------------------------------- */
+
+struct unpacked {
+    struct fetch *f;
+    const struct source *s;
+    const char *prefix;                 /* of the source, "" or "dir/" */
+    const char **names, **hashes;
+    size_t n, size;
+    struct progress p;
+};
+
+static bool is_needed(void *user, const char *name)
+{
+    const struct unpacked *u = user;
+    char full[PATH_MAX];
+    const char *key = full;
+    int n = snprintf(full, sizeof full, "%s%s", u->prefix, name);
+    return !u->s->images ||
+           (n > 0 && (size_t)n < sizeof full &&
+            bsearch(&key, u->f->needed, u->f->n_needed, sizeof key, by_text));
+}
+
+static void on_member(void *user, const char *name, const unsigned char sha256[32])
+{
+    struct unpacked *u = user;
+    struct arena *a = &u->f->arena;
+    char hex[SHA256_HEX];
+    if (u->n == u->size) {
+        size_t size = u->size ? 2 * u->size : 256;
+        const char **names = arena_array(a, size, sizeof *names);
+        const char **hashes = arena_array(a, size, sizeof *hashes);
+        if (!names || !hashes)
+            return;                                         /* the arena remembers */
+        if (u->n) {
+            memcpy(names, u->names, u->n * sizeof *names);
+            memcpy(hashes, u->hashes, u->n * sizeof *hashes);
+        }
+        u->names = names;
+        u->hashes = hashes;
+        u->size = size;
+    }
+    sha256_hex(sha256, hex);
+    u->names[u->n] = arena_str(a, name);
+    u->hashes[u->n++] = arena_str(a, hex);
+}
+
+static void on_unpacked_bytes(void *user, uint64_t bytes)
+{
+    struct unpacked *u = user;
+    u->p.done = bytes;
+    say_progress(&u->p);
+}
+
+/* Moves the members in. Begun and complete are both on disk, in this order. */
+static enum status move_in(struct unpacked *u, const char *staging, struct manifest_source *m,
+                           struct err *e)
+{
+    struct fetch *f = u->f;
+    m->complete = false;
+    if (manifest_write(&f->manifest, e) != OK)
+        return e->code;
+    for (size_t i = 0; i < u->n && e->code == OK; i++) {
+        const char *name = arena_fmt(&f->arena, "%s%s", u->prefix, u->names[i]);
+        settle_file(path_join(&f->arena, staging, u->names[i]), place(f, name), e);
+        manifest_add_file(&f->manifest, name, u->hashes[i]);
+    }
+    int fd = e->code == OK ? open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        (void)syncfs(fd);                                   /* "complete" comes to disk last */
+        close(fd);
+    }
+    return e->code;
+}
+
+static void count_absent(struct fetch *f, const struct source *s, struct manifest_source *m)
+{
+    const char *first = NULL;
+    m->absent = 0;
+    for (size_t k = 0; k < f->n_needed; k++)
+        if (owner_of(f, f->needed[k]) == s && !is_there(f, f->needed[k])) {
+            if (!m->absent++)
+                first = f->needed[k];
+        }
+    if (m->absent)
+        say_warning("%s: %s does not hold %s%s", f->b->name, path_base(s->url[0]), first,
+                    m->absent > 1 ? " and others that are asked about" : "");
+}
+
+static enum status fetch_archive(struct fetch *f, const struct source *s, struct err *e)
+{
+    size_t n;
+    const char *prefix = prefix_of(s, &n), *staging = place(f, ".unpack");
+    const char *staged = place(f, path_join(&f->arena, ".download", path_base(
+                                            host_and_path(&f->arena, s->url[0]))));
+    struct manifest_source *m = manifest_add(&f->manifest, s->url[0]);
+    struct unpacked into = { .f = f, .s = s, .prefix = prefix, .p = {
+        .what = arena_fmt(&f->arena, "%s unpacks %s", f->b->name, path_base(staged)),
+        .is_bytes = true } };
+    struct unpack u = { .archive = staged, .into = staging, .strip = s->strip,
+                        .members = s->members, .wanted = is_needed, .wrote = on_member,
+                        .progress = on_unpacked_bytes, .stopped = run_stopped, .user = &into };
+    uint64_t n_files = 0;
+
+    if (!m)
+        return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
+    if (download(f, s, staged, m, e) != OK || file_remove_all(staging, e) != OK ||
+        file_mkdirs(staging, e) != OK)
+        return e->code;
+    if (unpack(&u, &n_files, e) == OK) {
+        say_progress_end(&into.p);
+        if (f->arena.failed)
+            err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
+        else if (n_files == 0)
+            err_set(e, ERR_DATA, "%s: holds none of the files that %s needs", m->url, f->b->name);
+    }
+    if (e->code == OK && move_in(&into, staging, m, e) == OK) {
+        count_absent(f, s, m);
+        if (!benchmark_lists(*m->splits ? m->splits : "-", f->split))
+            m->splits = arena_fmt(&f->arena, "%s%s%s", m->splits, *m->splits ? "," : "", f->split);
+        m->complete = true;
+        manifest_write(&f->manifest, e);
+    }
+    if (e->code == ERR_DATA) {                              /* a bad archive is not worth keeping */
+        err_in(e, "%s", m->url);
+        unlink(staged);
+    }
+    struct err cleaning = { 0 };
+    if (file_remove_all(staging, &cleaning) != OK)
+        say_warning("%s", cleaning.text);
+    if (e->code == OK && !f->o->keep_archives)
+        unlink(staged);
+    return e->code;
+}
+
+/* ---- one file a picture ------------------------------------------------------------------------- */
+
+struct pool {
+    pthread_mutex_t lock;               /* guards what follows */
+    struct fetch *f;
+    const struct source *s;
+    const char **names, **urls, **pins, **hashes;
+    size_t n, next, done, bad;
+    struct err first;
+    struct progress p;
+};
+
+static enum status fetch_one(const struct pool *pool, size_t i, const char **hash, struct err *e)
+{
+    const struct fetch *f = pool->f;
+    char staged[PATH_MAX], final[PATH_MAX], folder[PATH_MAX];
+    struct http_get get = { .url = pool->urls[i], .bearer = token_for(f->o, pool->urls[i]),
+                            .stopped = run_stopped, .max_bytes = (int64_t)1 << 30 };
+    struct http_answer answer;
+    static _Thread_local char hex[SHA256_HEX];
+
+    int a = snprintf(staged, sizeof staged, "%s/.download/%s", f->dir, pool->names[i]);
+    int b = snprintf(final, sizeof final, "%s/%s", f->dir, pool->names[i]);
+    if (a < 0 || (size_t)a >= sizeof staged - 8 || b < 0 || (size_t)b >= sizeof final)
+        return err_set(e, ERR_INTERNAL, "%.200s...: the name is too long", pool->names[i]);
+    memcpy(folder, staged, sizeof folder);
+    *strrchr(folder, '/') = '\0';
+    if (file_mkdirs(folder, e) != OK || http_to_file(&get, staged, &answer, e) != OK)
+        return e->code;
+    if (answer.is_html && !pool->pins[i]) {
+        unlink(staged);
+        return err_set(e, ERR_DATA, "%s: the server sent a web page in place of the file",
+                       pool->urls[i]);
+    }
+    if (check_hash(staged, pool->urls[i], pool->pins[i], hex, e) == OK)
+        settle_file(staged, final, e);
+    *hash = hex;
+    return e->code;
+}
+
+static void *work(void *argument)
+{
+    struct pool *pool = argument;
+    pthread_mutex_lock(&pool->lock);
+    while (pool->next < pool->n && (pool->first.code == OK || pool->first.code == ERR_DATA)) {
+        size_t i = pool->next++;
+        const char *hash = NULL;
+        struct err one = { 0 };
+        pthread_mutex_unlock(&pool->lock);
+        fetch_one(pool, i, &hash, &one);
+        pthread_mutex_lock(&pool->lock);
+        if (one.code == OK) {
+            pool->hashes[i] = arena_str(&pool->f->arena, hash);
+            pool->p.done = ++pool->done;
+            say_progress(&pool->p);
+            continue;
+        }
+        pool->bad++;
+        if (pool->first.code == OK || (pool->first.code == ERR_DATA && one.code != ERR_DATA))
+            pool->first = one;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+static const char *picture_url(struct fetch *f, const char *pattern, const char *name)
+{
+    struct str url;
+    size_t star = strcspn(pattern, "*");
+    str_init(&url, URL_LIMIT);
+    str_addn(&url, pattern, star);
+    http_add_path(&url, name);
+    str_add(&url, pattern + star + (pattern[star] == '*'));
+    const char *copy = arena_str(&f->arena, url.at);
+    str_free(&url);
+    return copy;
+}
+
+static enum status fetch_pictures(struct fetch *f, const struct source *s, struct err *e)
+{
+    struct arena *a = &f->arena;
+    size_t n = f->n_missing[s - f->b->sources], prefix;
+    struct pool pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .f = f, .s = s,
+                         .names = arena_array(a, n, sizeof(char *)),
+                         .urls = arena_array(a, n, sizeof(char *)),
+                         .pins = arena_array(a, n, sizeof(char *)),
+                         .hashes = arena_array(a, n, sizeof(char *)),
+                         .p = { .what = arena_fmt(a, "%s pictures", f->b->name), .total = n } };
+    struct manifest_source *m = manifest_add(&f->manifest, s->url[0]);
+    if (!m || a->failed)
+        return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
+    prefix_of(s, &prefix);
+    for (size_t k = 0; k < f->n_needed && pool.n < n; k++) {
+        const char *name = f->needed[k];
+        if (owner_of(f, name) != s || is_there(f, name))
+            continue;
+        const char *official = picture_url(f, s->url[0], name + prefix);
+        pool.names[pool.n] = name;
+        pool.pins[pool.n] = pin_of(f, s, official);
+        pool.urls[pool.n++] = where(f, official);
+    }
+    say_note("%s: %s, %zu pictures", f->b->name, where(f, s->url[0]), pool.n);
+
+    pthread_t threads[JOBS];
+    int started = 0;
+    while (started < JOBS - 1 && (size_t)started + 1 < pool.n &&
+           pthread_create(&threads[started], NULL, work, &pool) == 0)
+        started++;
+    work(&pool);                                            /* this thread is one of them */
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+
+    for (size_t i = 0; i < pool.n; i++)
+        if (pool.hashes[i])
+            manifest_add_file(&f->manifest, pool.names[i], pool.hashes[i]);
+    m->url = where(f, s->url[0]);
+    m->replaced_pin = f->mirror_sums != NULL;
+    m->complete = true;                                     /* each picture is whole or not there */
+    m->splits = s->splits ? s->splits : f->b->splits;
+    manifest_write(&f->manifest, e);
+    if (pool.first.code == OK)
+        say_progress_end(&pool.p);
+    else if (pool.first.code == ERR_DATA && pool.bad > 1)
+        err_set(e, ERR_DATA, "%zu of %zu pictures could not be fetched, the first because %s",
+                pool.bad, pool.n, pool.first.text);
+    else
+        err_set(e, pool.first.code, "%s", pool.first.text);
+    return e->code;
+}
+
+/* ---- verifying --------------------------------------------------------------------------------- */
+
+/* Hashes every file on record, and every pinned one, again. */
+static enum status verify(struct fetch *f, struct err *e)
+{
+    struct progress p = { .what = arena_fmt(&f->arena, "%s: verifying", f->b->name),
+                          .total = f->manifest.n_files };
+    size_t bad = 0;
+    for (size_t i = 0; i < f->manifest.n_files && run_stopped() == OK; i++) {
+        const struct manifest_file *file = &f->manifest.files[i];
+        unsigned char hash[SHA256_SIZE];
+        char hex[SHA256_HEX] = "";
+        struct err one = { 0 };
+        if (!unpack_safe_name(file->name))
+            continue;
+        if (sha256_file(place(f, file->name), hash, &one) == OK)
+            sha256_hex(hash, hex);
+        if (!same_hash(hex, file->sha256) && !bad++)
+            err_set(e, ERR_DATA, "%s/%s: %s, expected %s; remove it and fetch again", f->dir,
+                    file->name, one.code == OK ? hex : one.text, file->sha256);
+        p.done = i + 1;
+        say_progress(&p);
+    }
+    if (run_stopped() != OK)
+        return err_set(e, run_stopped(), "verifying was stopped by a signal");
+    for (int i = 0; i < f->b->n_sources; i++) {
+        const struct source *s = &f->b->sources[i];
+        const struct manifest_source *m = manifest_find(&f->manifest, s->url[0]);
+        if (!s->sha256 || is_star(s) || is_archive(s) || (m && m->replaced_pin) ||
+            !is_there(f, s->path))
+            continue;
+        unsigned char hash[SHA256_SIZE];
+        char hex[SHA256_HEX];
+        if (sha256_file(place(f, s->path), hash, e) != OK)
+            return e->code;
+        sha256_hex(hash, hex);
+        if (!same_hash(hex, s->sha256))
+            err_set(e, ERR_DATA, "%s: its SHA-256 is %s, the official one is %s; remove it and fetch "
+                    "again", place(f, s->path), hex, s->sha256);
+    }
+    if (e->code == OK)
+        say_note("%s: %zu files on record, all as they were", f->b->name, f->manifest.n_files);
+    else if (bad > 1)
+        err_in(e, "%s: %zu files are not as they were, the first", f->b->name, bad);
+    return e->code;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------- */
+
+static enum status lock_folder(struct fetch *f, int *fd, struct err *e)
+{
+    const char *path = place(f, ".lock");
+    if (file_mkdirs(f->dir, e) != OK)
+        return err_in(e, "%s is missing and cannot be fetched", f->first_missing ? f->first_missing
+                                                                                 : f->dir);
+    *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (*fd < 0)
+        return err_set(e, ERR_INTERNAL, "%s: cannot write there (%s), and %s is missing", f->dir,
+                       strerror(errno), f->first_missing ? f->first_missing : "a picture");
+    if (flock(*fd, LOCK_EX | LOCK_NB) == 0)
+        return OK;
+    say_note("%s: waiting for another llava-eval that is fetching it", f->b->name);
+    while (flock(*fd, LOCK_EX | LOCK_NB) != 0) {
+        if (run_stopped() != OK)
+            return err_set(e, run_stopped(), "stopped by a signal while waiting for %s", path);
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return err_set(e, ERR_INTERNAL, "%s: cannot lock: %s", path, strerror(errno));
+        usleep(200000);
+    }
+    return OK;
+}
+
+static enum status fetch_round(struct fetch *f, bool images, struct err *e)
+{
+    for (int i = 0; i < f->b->n_sources && e->code == OK; i++) {
+        const struct source *s = &f->b->sources[i];
+        if (!f->due[i] || (s->images || is_star(s)) != images)
+            continue;
+        if (run_stopped() != OK)
+            return err_set(e, run_stopped(), "%s: fetching was stopped by a signal", f->b->name);
+        if (ask_mirror(f, e) != OK)
+            return e->code;
+        if (is_star(s))
+            fetch_pictures(f, s, e);
+        else if (is_archive(s))
+            fetch_archive(f, s, e);
+        else
+            fetch_plain(f, s, e);
+    }
+    return e->code;
+}
+
+static enum status fetch_missing(struct fetch *f, struct err *e)
+{
+    int lock = -1;
+    bool damaged = false;
+    if (lock_folder(f, &lock, e) != OK)
+        goto done;
+    manifest_read(&f->manifest, &f->arena, f->dir, &damaged);   /* another process may have written */
+    if (look(f, e) != OK)
+        goto done;
+    fetch_round(f, false, e);
+    if (e->code == OK && !f->asked) {
+        if (!has_questions(f))
+            err_set(e, ERR_DATA, "%s: %s is not in what was fetched", f->dir,
+                    f->b->question_files(f->split)[0]);
+        else
+            read_needed(f, e);
+    }
+    if (e->code == OK) {
+        make_plan(f);
+        fetch_round(f, true, e);
+    }
+    if (e->code == OK) {
+        make_plan(f);
+        for (int i = 0; i < f->b->n_sources; i++)
+            if (f->due[i])
+                err_set(e, ERR_DATA, "%s: still missing after everything was fetched",
+                        f->first_missing ? f->first_missing : f->dir);
+    }
+    if (e->code == OK && !f->o->keep_archives) {
+        struct err cleaning = { 0 };
+        if (file_remove_all(place(f, ".download"), &cleaning) != OK)
+            say_warning("%s", cleaning.text);
+    }
+done:
+    if (lock >= 0)
+        close(lock);
+    return e->code;
+}
+
+/* A table of what would be fetched: bytes, address. Sizes that are not known are asked for. */
+static enum status list_missing(struct fetch *f, struct err *e)
+{
+    bool any = false;
+    for (int i = 0; i < f->b->n_sources && e->code == OK; i++) {
+        const struct source *s = &f->b->sources[i];
+        struct http_answer answer = { .bytes = -1 };
+        struct err ignored = { 0 };
+        const char *url = where(f, s->url[0]);
+        struct http_get get = { .url = url, .bearer = token_for(f->o, url), .attempts = 1,
+                                .stopped = run_stopped, .stall_s = 15 };
+        if (!f->due[i])
+            continue;
+        any = true;
+        if (is_star(s)) {
+            if (f->asked)
+                printf("%14s  %s  (%zu pictures)\n", "?", url, f->n_missing[i]);
+            else
+                printf("%14s  %s  (one for each picture)\n", "?", url);
+            continue;
+        }
+        if (s->bytes && !f->o->mirror)
+            answer.bytes = s->bytes;
+        else if (!f->o->offline && http_look(&get, &answer, &ignored) != OK)
+            answer.bytes = -1;
+        if (run_stopped() != OK)
+            return err_set(e, run_stopped(), "stopped by a signal");
+        if (answer.bytes >= 0)
+            printf("%14" PRId64 "  %s\n", answer.bytes, url);
+        else
+            printf("%14s  %s\n", "?", url);
+    }
+    if (!any)
+        say_note("%s:%s: nothing is missing", f->b->name, f->split);
+    return e->code;
+}
+
+enum status fetch_benchmark(const struct options *o, const struct benchmark *b, const char *split,
+                            struct fetch_state *out, struct err *e)
+{
+    struct fetch f;
+    bool due = false;
+    *out = (struct fetch_state){ 0 };
+    if (open_fetch(&f, o, b, split, e) != OK || look(&f, e) != OK)
+        goto done;
+    if (o->verify && verify(&f, e) != OK)
+        goto done;
+    for (int i = 0; i < b->n_sources; i++)
+        due |= f.due[i];
+    if (o->dry_run)
+        list_missing(&f, e);
+    else if (due && o->offline)
+        err_set(e, ERR_DATA, "%s%s missing; llava-eval fetch --suite %s:%s gets it, without --offline",
+                f.first_missing ? f.first_missing : f.dir,
+                f.all_missing > 1 ? arena_fmt(&f.arena, " and %zu more are", f.all_missing - 1)
+                                  : " is", b->name, split);
+    else if (due)
+        fetch_missing(&f, e);
+    if (e->code == OK)
+        report(&f, out);
+done:
+    arena_free(&f.arena);
+    return e->code;
+}

@@ -579,6 +579,7 @@ TEST(utf8_known_cases)
     CHECK_STR(utf8_lower(&a, "\xce\x91\xce\xa3\xce\x91"), "\xce\xb1\xcf\x83\xce\xb1");
     CHECK_STR(utf8_lower(&a, "\xc4\xb0" "X"), "i\xcc\x87x");                        /* U+0130 */
     CHECK_STR(utf8_lower(&a, "A\xff\xce\xa3"), "a\xef\xbf\xbd\xcf\x83");            /* bad byte */
+    CHECK_STR(utf8_lower(&a, "A\x80\xce\xa3"), "a\xef\xbf\xbd\xcf\x83");
     CHECK_STR(utf8_lower(&a, "\xce\xa3\xbf"), "\xcf\x83\xef\xbf\xbd");
     CHECK_STR(utf8_capitalize(&a, "hELLO wORLD"), "Hello world");
     CHECK_STR(utf8_capitalize(&a, "\xc3\x9f" "X"), "Ssx");

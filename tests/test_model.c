@@ -352,6 +352,25 @@ TEST(model_mlp_avx512)      { mlp_on("avx512"); }
 TEST(model_linear_best)     { linear_on(NULL); }
 TEST(model_mlp_best)        { mlp_on(NULL); }
 
+/* LLaVA-1.5 7B, in units that its authors' shapes give: 0.366 TFLOP a picture, 12.95 GFLOP a row. */
+TEST(model_counts_its_flops)
+{
+    struct model_config c = {
+        .tower = { .hidden = 1024, .heads = 16, .ffn = 4096, .layers = 24, .run_layers = 23,
+                   .side = 336, .patch = 14, .patches = 576 },
+        .language = { .hidden = 4096, .layers = 32, .heads = 32, .kv_heads = 32, .head_size = 128,
+                      .ffn = 11008, .vocabulary = 32000 },
+        .connector_depth = 2,
+    };
+    CHECK_NEAR(vision_flops(&c.tower), 0.366e12, 0.0005e12);
+    CHECK_NEAR(connector_flops(&c), 0.024e12, 0.0005e12);
+    CHECK_NEAR(language_row_flops(&c.language), 12.95e9, 0.005e9);
+    CHECK_NEAR(language_key_flops(&c.language), 0.524e6, 0.0005e6);
+    CHECK_NEAR(language_logit_flops(&c.language), 0.262e9, 0.0005e9);
+    c.connector_depth = 1;
+    CHECK_NEAR(connector_flops(&c), 0.0048e12, 0.0001e12);
+}
+
 /* ---- 2. what transformers computes ---------------------------------------------------------- */
 
 struct asking {                 /* one case of tests/golden, and what came of it */

@@ -85,6 +85,7 @@ struct benchmark {
     enum prompt_format format;  /* LETTER_CN for dev_cn is decided by format_of */
     enum prompt_format (*format_of)(const char *split);    /* or NULL: format */
     int max_new_tokens;
+    bool integer_ids;           /* question_id is a number in the official files */
     bool missing_is_wrong;      /* scienceqa, mmbench, seed: as their evaluators do */
     const struct source *sources;
     int n_sources;

@@ -339,7 +339,7 @@ static void tally_llavabench(const struct tally_input *in, struct scores *out)
 }
 
 const struct benchmark bench_llavabench = {
-    .name = "llavabench", .title = "LLaVA-Bench", .version = 1, .splits = "test",
+    .name = "llavabench", .integer_ids = true, .title = "LLaVA-Bench", .version = 1, .splits = "test",
     .headline = "rel_all", .scale = 100,
     .headline_text = "the judge's mean score of the replies over that of reference answers, %, "
                      "higher is better",

@@ -350,7 +350,7 @@ static void tally_mmbench(const struct tally_input *in, struct scores *out)
 }
 
 const struct benchmark bench_mmbench = {
-    .name = "mmbench", .title = "MMBench", .version = 1, .splits = "dev,dev_cn",
+    .name = "mmbench", .integer_ids = true, .title = "MMBench", .version = 1, .splits = "dev,dev_cn",
     .headline = "accuracy", .scale = 100,
     .headline_text = "share of questions answered right in every rotation of their options; "
                      "percent, higher is better",

@@ -152,7 +152,7 @@ static enum status export_vizwiz(struct questions *qs, const struct answers *giv
 }
 
 const struct benchmark bench_vizwiz = {
-    .name = "vizwiz", .title = "VizWiz", .version = 1, .splits = "test,val",
+    .name = "vizwiz", .integer_ids = true, .title = "VizWiz", .version = 1, .splits = "test,val",
     .exported = "test", .headline = "accuracy", .scale = 100,
     .headline_text = "partial credit by agreement with ten humans, %, higher is better",
     .format = FORMAT_UNANSWERABLE, .max_new_tokens = 128,

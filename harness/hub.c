@@ -37,7 +37,7 @@ struct hub_file { const char *path, *hash; int64_t size; };     /* hash: 64 hex,
 struct hub {
     struct options *o;
     const char *id, *api;           /* "org/name"; endpoint/api/models/org/name */
-    const char *dir;                /* where the files go while they come in */
+    const char *dir;                /* where the files go while they come in: one commit's own */
     char commit[64];
     struct hub_file *files; size_t n_files;
     bool safetensors;               /* there are some: pickled weights are left */
@@ -299,6 +299,7 @@ static enum status get_files(struct hub *h, struct err *e)
     size_t n = 0;
     if (list_files(h, e) != OK)
         return e->code;
+    h->dir = arena_fmt(&h->o->arena, "%s.incomplete-%.12s", h->dir, h->commit);
     for (size_t i = 0; i < h->n_files; i++)
         if (is_wanted(h, h->files[i].path)) {
             h->files[n++] = h->files[i];
@@ -328,7 +329,7 @@ static enum status download(struct options *o, const char *id, const char *final
 {
     struct arena *a = &o->arena;
     struct hub h = { .o = o, .id = id, .api = arena_fmt(a, "%s/api/models/%s", o->hf_endpoint, id),
-                     .dir = arena_fmt(a, "%s.incomplete", final) };
+                     .dir = final };
     const char *lock_path = arena_fmt(a, "%s.lock", final);
     int lock = -1;
     if (o->dry_run)

@@ -95,6 +95,18 @@ static void add_language(struct writer *w)
     add(w, "", "lm_head.weight", "32,24", V * D);
 }
 
+/* Not used, but a checkpoint has one. */
+static void copy_tokenizer(void)
+{
+    char path[4096];
+    struct file f = { 0 };
+    struct err e = { 0 };
+    snprintf(path, sizeof path, "%s/demo/checkpoints/tiny-mlp/tokenizer.model", test_root());
+    CHECK_OK(file_open(&f, path, ERR_CHECKPOINT, &e), e);
+    CHECK_OK(file_write("tiny/tokenizer.model", f.at, f.n, &e), e);
+    file_close(&f);
+}
+
 /* Writes the checkpoint into ./tiny. */
 static void write_tiny(bool mlp)
 {
@@ -136,6 +148,7 @@ static void write_tiny(bool mlp)
     str_clear(&file);
     str_addf(&file, config, mlp ? "mlp2x_gelu" : "linear");
     CHECK_OK(file_write("tiny/config.json", file.at, file.n, &e), e);
+    copy_tokenizer();
     CHECK(!w.header.failed && !w.data.failed && !file.failed);
     str_free(&w.header);
     str_free(&w.data);

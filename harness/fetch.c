@@ -125,15 +125,6 @@ static void note_missing(struct fetch *f, const char *name)
 
 /* ---- the plan --------------------------------------------------------------------------------- */
 
-static bool has_questions(const struct fetch *f)
-{
-    const char *const *files = f->b->question_files(f->split);
-    for (size_t i = 0; files[i]; i++)
-        if (!is_there(f, files[i]))
-            return false;
-    return true;
-}
-
 /* Was the archive's unpacking begun and not ended? Then what is there proves nothing. */
 static bool half_done(const struct fetch *f, const struct source *s)
 {
@@ -141,13 +132,40 @@ static bool half_done(const struct fetch *f, const struct source *s)
     return m && !m->complete;
 }
 
+static const char *const *question_files(const struct fetch *f)
+{
+    static const char *const none[] = { NULL };
+    return f->b->question_files ? f->b->question_files(f->split) : none;
+}
+
+/* Where the questions are spread over a folder (MME), a whole folder tells. */
+static bool has_questions(const struct fetch *f)
+{
+    const char *const *files = question_files(f);
+    for (size_t i = 0; files[i]; i++)
+        if (!is_there(f, files[i]))
+            return false;
+    for (int i = 0; i < f->b->n_sources && !f->b->question_files; i++) {
+        char path[PATH_MAX];
+        size_t n;
+        const char *prefix = prefix_of(&f->b->sources[i], &n);
+        snprintf(path, sizeof path, "%s/%.*s", f->dir, (int)n, prefix);
+        if (is_archive(&f->b->sources[i]) && !f->b->sources[i].images &&
+            (!file_is_dir(path) || half_done(f, &f->b->sources[i])))
+            return false;
+    }
+    return true;
+}
+
 /* An archive of question files is due when one of those it holds is not there. */
 static bool lacks_questions(struct fetch *f, const struct source *s)
 {
-    const char *const *files = f->b->question_files(f->split);
+    const char *const *files = question_files(f);
     size_t n;
     const char *prefix = prefix_of(s, &n);
-    bool lacks = false;
+    bool lacks = !f->b->question_files && !has_questions(f);
+    if (lacks)
+        note_missing(f, prefix);
     for (size_t i = 0; files[i]; i++)
         if (!strncmp(files[i], prefix, n) &&
             (!s->members || unpack_matches(s->members, files[i] + n)) && !is_there(f, files[i])) {
@@ -463,11 +481,11 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
         if (check_hash(staged, staged, pin ? pin : m->sha256, hex, &one) == OK)
             return OK;
     }
-    say_note("%s: %s", f->b->name, url);
-    if (http_to_file(&get, staged, &answer, e) != OK)
+    say_detail("%s: %s", f->b->name, url);
+    http_to_file(&get, staged, &answer, e);
+    say_progress_clear();
+    if (e->code != OK)
         return e->code;
-    job.p.done = job.p.total = (uint64_t)answer.bytes;
-    say_progress_end(&job.p);
     if (answer.is_html && !pin) {
         unlink(staged);
         return err_set(e, ERR_DATA, "%s: the server sent a web page in place of the file", url);
@@ -635,8 +653,9 @@ static enum status fetch_archive(struct fetch *f, const struct source *s, struct
     if (download(f, s, staged, m, e) != OK || file_remove_all(staging, e) != OK ||
         file_mkdirs(staging, e) != OK)
         return e->code;
-    if (unpack(&u, &n_files, e) == OK) {
-        say_progress_end(&into.p);
+    unpack(&u, &n_files, e);
+    say_progress_clear();
+    if (e->code == OK) {
         if (f->arena.failed)
             err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
         else if (n_files == 0)
@@ -762,7 +781,7 @@ static enum status fetch_pictures(struct fetch *f, const struct source *s, struc
         pool.pins[pool.n] = pin_of(f, s, official);
         pool.urls[pool.n++] = where(f, official);
     }
-    say_note("%s: %s, %zu pictures", f->b->name, where(f, s->url[0]), pool.n);
+    say_note("%s: %zu pictures, one by one", f->b->name, pool.n);
 
     pthread_t threads[JOBS];
     int started = 0;
@@ -781,12 +800,11 @@ static enum status fetch_pictures(struct fetch *f, const struct source *s, struc
     m->complete = true;                                     /* each picture is whole or not there */
     m->splits = s->splits ? s->splits : f->b->splits;
     manifest_write(&f->manifest, e);
-    if (pool.first.code == OK)
-        say_progress_end(&pool.p);
-    else if (pool.first.code == ERR_DATA && pool.bad > 1)
+    say_progress_clear();
+    if (pool.first.code == ERR_DATA && pool.bad > 1)
         err_set(e, ERR_DATA, "%zu of %zu pictures could not be fetched, the first because %s",
                 pool.bad, pool.n, pool.first.text);
-    else
+    else if (pool.first.code != OK)
         err_set(e, pool.first.code, "%s", pool.first.text);
     return e->code;
 }
@@ -814,6 +832,7 @@ static enum status verify(struct fetch *f, struct err *e)
         p.done = i + 1;
         say_progress(&p);
     }
+    say_progress_clear();
     if (run_stopped() != OK)
         return err_set(e, run_stopped(), "verifying was stopped by a signal");
     for (int i = 0; i < f->b->n_sources; i++) {
@@ -863,6 +882,41 @@ static enum status lock_folder(struct fetch *f, int *fd, struct err *e)
     return OK;
 }
 
+/* Bytes of a download: as the benchmark has them, else as the server says; -1: not known. */
+static int64_t size_of(struct fetch *f, const struct source *s)
+{
+    const char *url = where(f, s->url[0]);
+    struct http_get get = { .url = url, .bearer = token_for(f->o, url), .attempts = 1,
+                            .stopped = run_stopped, .stall_s = 15 };
+    struct http_answer answer;
+    struct err ignored = { 0 };
+    if (s->bytes && !f->o->mirror)
+        return s->bytes;
+    return !f->o->offline && http_look(&get, &answer, &ignored) == OK ? answer.bytes : -1;
+}
+
+static void say_sizes(struct fetch *f)
+{
+    int n = 0, unknown = 0, one_by_one = 0;
+    int64_t bytes = 0;
+    for (int i = 0; i < f->b->n_sources && run_stopped() == OK; i++) {
+        const struct source *s = &f->b->sources[i];
+        if (!f->due[i])
+            continue;
+        if (is_star(s)) {
+            one_by_one++;
+            continue;
+        }
+        int64_t size = size_of(f, s);
+        bytes += size > 0 ? size : 0;
+        unknown += size < 0;
+        n++;
+    }
+    say_note("%s:%s: fetching %d file%s, %.1f MB%s%s", f->b->name, f->split, n, n == 1 ? "" : "s",
+             (double)bytes / 1e6, unknown ? arena_fmt(&f->arena, " and %d of unknown size", unknown)
+                                          : "", one_by_one ? ", and pictures one by one" : "");
+}
+
 static enum status fetch_round(struct fetch *f, bool images, struct err *e)
 {
     for (int i = 0; i < f->b->n_sources && e->code == OK; i++) {
@@ -892,11 +946,12 @@ static enum status fetch_missing(struct fetch *f, struct err *e)
     manifest_read(&f->manifest, &f->arena, f->dir, &damaged);   /* another process may have written */
     if (look(f, e) != OK)
         goto done;
+    say_sizes(f);
     fetch_round(f, false, e);
     if (e->code == OK && !f->asked) {
         if (!has_questions(f))
-            err_set(e, ERR_DATA, "%s: %s is not in what was fetched", f->dir,
-                    f->b->question_files(f->split)[0]);
+            err_set(e, ERR_DATA, "%s: the question files of %s are not in what was fetched", f->dir,
+                    f->split);
         else
             read_needed(f, e);
     }
@@ -928,11 +983,7 @@ static enum status list_missing(struct fetch *f, struct err *e)
     bool any = false;
     for (int i = 0; i < f->b->n_sources && e->code == OK; i++) {
         const struct source *s = &f->b->sources[i];
-        struct http_answer answer = { .bytes = -1 };
-        struct err ignored = { 0 };
         const char *url = where(f, s->url[0]);
-        struct http_get get = { .url = url, .bearer = token_for(f->o, url), .attempts = 1,
-                                .stopped = run_stopped, .stall_s = 15 };
         if (!f->due[i])
             continue;
         any = true;
@@ -943,14 +994,11 @@ static enum status list_missing(struct fetch *f, struct err *e)
                 printf("%14s  %s  (one for each picture)\n", "?", url);
             continue;
         }
-        if (s->bytes && !f->o->mirror)
-            answer.bytes = s->bytes;
-        else if (!f->o->offline && http_look(&get, &answer, &ignored) != OK)
-            answer.bytes = -1;
+        int64_t size = size_of(f, s);
         if (run_stopped() != OK)
             return err_set(e, run_stopped(), "stopped by a signal");
-        if (answer.bytes >= 0)
-            printf("%14" PRId64 "  %s\n", answer.bytes, url);
+        if (size >= 0)
+            printf("%14" PRId64 "  %s\n", size, url);
         else
             printf("%14s  %s\n", "?", url);
     }

@@ -272,14 +272,12 @@ static enum status get_file(struct hub *h, const struct hub_file *file, struct e
                             .max_bytes = file->size >= 0 ? file->size : SHARD_LIMIT,
                             .progress = on_bytes, .user = &p };
     const char *checked = arena_fmt(a, "%s.whole", path);
-    if (http_to_file(&get, checked, &answer, e) != OK)
+    http_to_file(&get, checked, &answer, e);
+    say_progress_clear();
+    if (e->code != OK)
         refused(h, &answer, e);
     else if (check_file(checked, file, e) == OK && rename(checked, path) != 0)
         err_set(e, ERR_INTERNAL, "%s: cannot replace: %s", path, strerror(errno));
-    if (e->code == OK) {
-        p.done = p.total = (uint64_t)answer.bytes;
-        say_progress_end(&p);
-    }
     str_free(&url);
     return e->code;
 }

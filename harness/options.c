@@ -30,8 +30,8 @@ enum { IDS_FILE_LIMIT = 64 << 20 };
 enum {                                                      /* verbs, as bits */
     RUN = 1 << 0, FETCH = 1 << 1, SCORE = 1 << 2, EXPORT = 1 << 3, LEADERBOARD = 1 << 4,
     SHOW = 1 << 5, ASK = 1 << 6, INSPECT = 1 << 7, LIST = 1 << 8, DESCRIBE = 1 << 9,
-    BENCH = 1 << 10, HELP = 1 << 11, VERSION_VERB = 1 << 12,
-    EVERY = ~0, DATA = RUN | FETCH | SCORE | EXPORT | SHOW, MODEL = RUN | ASK | INSPECT | BENCH,
+    BENCH = 1 << 10, HELP = 1 << 11, VERSION_VERB = 1 << 12, JUDGE = 1 << 13,
+    EVERY = ~0, DATA = RUN | FETCH | SCORE | JUDGE | EXPORT | SHOW, MODEL = RUN | ASK | INSPECT | BENCH,
 };
 
 static const struct verb_text {
@@ -56,6 +56,12 @@ static const struct verb_text {
       "With --answers FILE: JSON lines with question_id and text, made by any program. The store "
       "is left alone unless --as gives them a label of their own.",
       "llava-eval score --benchmark pope --answers answers.jsonl --json" },
+    { "judge", JUDGE, "", 0, "have stored replies judged (llavabench, mmvet), and score them",
+      "Calls, tokens and, with prices, the cost are said first. What was judged is stored and not "
+      "asked again; a judgement that failed is missing, never a score. The judge's name is part of "
+      "the score.",
+      "llava-eval judge --suite llavabench --judge https://api.openai.com/v1 --judge-model NAME "
+      "--dry-run" },
     { "leaderboard", LEADERBOARD, "", 0, "tables from the store",
       "The newest run of each model. A figure over fewer questions than the split has, or one that "
       "lacks replies, is marked; --json and csv give full precision.",
@@ -92,9 +98,9 @@ enum kind {
     WHOLE, REAL,                                            /* int, double: from least to most */
     SEED, SUITE, MODELS, PROMPTS, SHARD, LIMIT, IDS, FORMAT,    /* as set_value has them */
 };
-enum group { G_WHAT, G_MODEL, G_HOW, G_OUT, G_COMMON, N_GROUPS };
+enum group { G_WHAT, G_MODEL, G_HOW, G_JUDGE, G_OUT, G_COMMON, N_GROUPS };
 static const char *const group_titles[N_GROUPS] = {
-    "What is asked", "Models", "How it is asked", "In and out", "Everywhere",
+    "What is asked", "Models", "How it is asked", "Who judges", "In and out", "Everywhere",
 };
 
 static const struct option_text {
@@ -156,19 +162,49 @@ static const struct option_text {
     { "max-new-tokens", NULL, 0, "N", WHOLE, AT(max_new_tokens), 1, 1 << 20, RUN | ASK, G_HOW,
       "longest reply; by default the benchmark's own" },
     { "seed", NULL, 0, "N", SEED, AT(seed), 0, 0, RUN | ASK, G_HOW, "for sampling" },
-    { "judge", NULL, 0, "demo", TEXT, AT(judge), 0, 0, RUN | SCORE, G_HOW,
-      "who judges llavabench and mmvet; demo: word overlap, for the demonstration" },
 
-    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA, G_OUT,
+    { "judge", NULL, 0, "URL|demo", TEXT, AT(judge), 0, 0, RUN | SCORE | JUDGE, G_JUDGE,
+      "who judges llavabench and mmvet: an OpenAI-compatible https://host/v1 (score only reads what "
+      "it said before); demo: word overlap, for the demonstration" },
+    { "judge-model", NULL, 0, "NAME", TEXT, AT(judge_model), 0, 0, RUN | SCORE | JUDGE, G_JUDGE,
+      "the judge's exact name there" },
+    { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100, RUN | SCORE | JUDGE, G_JUDGE,
+      "how often the whole set is judged; 3 by default" },
+    { "judge-profile", NULL, 0, "classic|reasoning", ONE_OF, AT(judge_profile), 0, 0,
+      RUN | SCORE | JUDGE, G_JUDGE,
+      "classic: temperature and token limit as the official script; reasoning: neither" },
+    { "judge-key-env", NULL, 0, "NAME", TEXT, AT(judge_key_env), 0, 0, RUN | JUDGE, G_JUDGE,
+      "the variable that holds the key, OPENAI_API_KEY by default" },
+    { "judge-concurrency", NULL, 0, "N", WHOLE, AT(judge_concurrency), 1, 64, RUN | JUDGE, G_JUDGE,
+      "calls in flight, 4 by default; figures do not depend on it" },
+    { "judge-timeout", NULL, 0, "SECONDS", WHOLE, AT(judge_timeout), 1, 86400, RUN | JUDGE, G_JUDGE,
+      "of one call, 120 by default" },
+    { "judge-retries", NULL, 0, "N", WHOLE, AT(judge_retries), 1, 100, RUN | JUDGE, G_JUDGE,
+      "tries of one call, 6 by default" },
+    { "judge-rpm", NULL, 0, "N", WHOLE, AT(judge_rpm), 1, 60000, RUN | JUDGE, G_JUDGE,
+      "at most so many calls a minute" },
+    { "judge-price-in", NULL, 0, "X", REAL, AT(judge_price_in), 0, 1e6, RUN | JUDGE, G_JUDGE,
+      "price of a million prompt tokens" },
+    { "judge-price-out", NULL, 0, "X", REAL, AT(judge_price_out), 0, 1e6, RUN | JUDGE, G_JUDGE,
+      "price of a million tokens of the judge's replies" },
+    { "judge-max-cost", NULL, 0, "X", REAL, AT(judge_max_cost), 0, 1e9, RUN | JUDGE, G_JUDGE,
+      "make no call that could cost more than this in all" },
+    { "judge-insecure-http", NULL, 0, NULL, FLAG, AT(judge_insecure_http), 0, 0, RUN | JUDGE, G_JUDGE,
+      "allow http:// beyond this machine and its network" },
+    { "yes", NULL, 'y', NULL, FLAG, AT(yes), 0, 0, RUN | JUDGE, G_JUDGE,
+      "make the calls without asking" },
+
+    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | LIST | DESCRIBE, G_OUT,
       "benchmarks, each in its official layout below DIR/NAME" },
-    { "db", NULL, 0, "FILE", TEXT, AT(db), 0, 0, RUN | SCORE | LEADERBOARD | SHOW, G_OUT,
+    { "db", NULL, 0, "FILE", TEXT, AT(db), 0, 0, RUN | SCORE | JUDGE | LEADERBOARD | SHOW,
+      G_OUT,
       "the store of replies and scores; llava-eval.db by default" },
     { "mirror", NULL, 0, "URL|DIR", TEXT, AT(mirror), 0, 0, RUN | FETCH, G_OUT,
       "take https://host/path from URL/host/path instead" },
     { "offline", NULL, 0, NULL, FLAG, AT(offline), 0, 0, RUN | FETCH | MODEL, G_OUT,
       "open no connection; what is missing is an error" },
-    { "dry-run", NULL, 0, NULL, FLAG, AT(dry_run), 0, 0, RUN | FETCH, G_OUT,
-      "only list what would be downloaded, with sizes" },
+    { "dry-run", NULL, 0, NULL, FLAG, AT(dry_run), 0, 0, RUN | FETCH | JUDGE, G_OUT,
+      "only say what would be downloaded, with sizes, or asked of a judge, with the cost" },
     { "scoring-only", NULL, 0, NULL, FLAG, AT(scoring_only), 0, 0, FETCH, G_OUT,
       "leave images out: enough for score, show and export" },
     { "verify", NULL, 0, NULL, FLAG, AT(verify), 0, 0, FETCH, G_OUT,
@@ -204,7 +240,7 @@ static const struct option_text {
     { "reference", NULL, 0, "paper", ONE_OF, AT(reference), 0, 0, LEADERBOARD, G_OUT,
       "add the paper's own figures" },
     { "json", NULL, 0, NULL, FLAG, AT(json), 0, 0,
-      SCORE | LEADERBOARD | SHOW | ASK | INSPECT | LIST | BENCH, G_OUT, "JSON on stdout" },
+      SCORE | JUDGE | LEADERBOARD | SHOW | ASK | INSPECT | LIST | BENCH, G_OUT, "JSON on stdout" },
     { "man", NULL, 0, NULL, FLAG, AT(man), 0, 0, HELP, G_OUT, "the manual page, as troff" },
     { "completion", NULL, 0, NULL, FLAG, AT(completion), 0, 0, HELP, G_OUT,
       "completion for bash" },
@@ -232,6 +268,8 @@ static const struct { const char *name, *meaning; } environment[] = {
     { "HF_HUB_CACHE, HF_HOME", "where the hub's own tools keep checkpoints; read, never written" },
     { "HF_HUB_OFFLINE", "1: never ask the hub" },
     { "XDG_CACHE_HOME", "data and checkpoints go to llava-eval below it (~/.cache)" },
+    { "OPENAI_API_KEY", "sent to the judge of --judge, and to nobody else" },
+    { "OPENAI_BASE_URL", "the judge of the verb judge, where --judge names none" },
     { "http_proxy, https_proxy, no_proxy", "as curl reads them" },
     { "SLURM_ARRAY_TASK_ID, ..., SLURM_PROCID", "the shard of run, unless --shard is given" },
     { "CUDA_VISIBLE_DEVICES", "the GPUs that cuda:0, cuda:1 ... count" },
@@ -782,6 +820,27 @@ static enum status settle_demo(struct options *o, struct err *e)
     return e->code;
 }
 
+/* The judge's address and key: no default but the verb's own variable. */
+static enum status settle_judge(struct options *o, const struct verb_text *verb, struct err *e)
+{
+    if (verb->bit == JUDGE && !o->judge && !(o->judge = variable("OPENAI_BASE_URL")))
+        return err_set(e, ERR_USAGE, "judge needs --judge URL and --judge-model NAME: there is no "
+                       "default judge");
+    if (!o->judge || !strcmp(o->judge, "demo"))
+        return OK;
+    if (!strstr(o->judge, "://"))
+        return err_set(e, ERR_USAGE, "--judge %s: expected demo or an address as https://host/v1",
+                       o->judge);
+    if (!o->judge_model)
+        return err_set(e, ERR_USAGE, "--judge %s needs --judge-model NAME: its name is part of the "
+                       "score", o->judge);
+    if (o->judge_max_cost > 0 && !(o->judge_price_in > 0 && o->judge_price_out > 0))
+        return err_set(e, ERR_USAGE, "--judge-max-cost needs --judge-price-in and --judge-price-out: "
+                       "no prices are built in");
+    o->judge_key = variable(o->judge_key_env);
+    return OK;
+}
+
 static enum status settle(struct options *o, const struct verb_text *verb, struct err *e)
 {
     static const struct { const char *name; enum llava_image_mode mode; } modes[] = {
@@ -790,6 +849,8 @@ static enum status settle(struct options *o, const struct verb_text *verb, struc
     if (verb->bit == RUN && !o->n_models && settle_demo(o, e) != OK)
         return e->code;
     if (verb->bit & (DATA | LEADERBOARD) && settle_suite(o, e) != OK)
+        return e->code;
+    if (settle_judge(o, verb, e) != OK)
         return e->code;
     for (size_t i = 0; i < COUNT(modes); i++)
         if (!strcmp(o->image_mode_name, modes[i].name))

@@ -265,3 +265,12 @@ void say_progress_end(const struct progress *p)
     memset(&job, 0, sizeof job);
     pthread_mutex_unlock(&lock);
 }
+
+void say_progress_clear(void)
+{
+    pthread_mutex_lock(&lock);
+    wipe();
+    drawn[0] = '\0';
+    memset(&job, 0, sizeof job);
+    pthread_mutex_unlock(&lock);
+}

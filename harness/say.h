@@ -25,5 +25,6 @@ struct progress {
 };
 void say_progress(const struct progress *p);
 void say_progress_end(const struct progress *p);        /* the final state, as one plain line */
+void say_progress_clear(void);                          /* an end without a last word */
 
 #endif

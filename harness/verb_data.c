@@ -89,9 +89,9 @@ enum status verb_list(struct options *o, struct err *e)
         char split[32];
         benchmark_default_split(b, split);
         const char *dir = path_join(a, o->data, b->name);
-        const char *const *files = b->question_files(split);
-        bool there = true;
-        for (size_t k = 0; files[k]; k++)
+        const char *const *files = b->question_files ? b->question_files(split) : NULL;
+        bool there = files || file_is_dir(path_join(a, dir, b->sources[0].path));
+        for (size_t k = 0; files && files[k]; k++)
             there = there && file_size(path_join(a, dir, files[k])) >= 0;
         cells[i][0].text = b->name;
         cells[i][1].text = b->title;

@@ -88,19 +88,21 @@ static bool covers(const struct source *s, const char *image)
     return (is_star(s) || is_archive(s)) && !strncmp(image, prefix, n);
 }
 
-/* The source a picture comes from: image sources before others, then the longest folder. */
+/* The source a picture comes from: image sources before others, then the longest folder; of two
+ * that bring the same, the optional one if --optional was said. */
 static const struct source *owner_of(const struct fetch *f, const char *image)
 {
     const struct source *best = NULL;
+    size_t best_rank = 0;
     for (int i = 0; i < f->b->n_sources; i++) {
         const struct source *s = &f->b->sources[i];
-        size_t n, most = 0;
+        size_t n;
         prefix_of(s, &n);
-        if (best)
-            prefix_of(best, &most);
-        if (benchmark_lists(s->splits, f->split) && covers(s, image) &&
-            (!best || s->images > best->images || (s->images == best->images && n > most)))
+        size_t rank = 1 + (s->optional == f->o->optional) + 2 * n + (s->images ? PATH_MAX * 4 : 0);
+        if (benchmark_lists(s->splits, f->split) && covers(s, image) && rank > best_rank) {
             best = s;
+            best_rank = rank;
+        }
     }
     return best;
 }

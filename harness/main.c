@@ -1,8 +1,10 @@
 /* main.c -- verb -> function, status -> exit status; and the last word on standard output. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "harness/say.h"
 #include "harness/verbs.h"
@@ -43,6 +45,13 @@ static const unsigned char exit_status[] = {
     [ERR_TERMINATED] = 143,
 };
 
+/* Has the reader of our output left? */
+static bool reader_left(void)
+{
+    struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return ferror(stdout) && poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
 /* What a verb printed may still sit in a buffer, for a disk that is full or a reader that left. A
  * reader that left (| head) is told nothing: we end as any filter does. */
 static enum status close_output(struct err *e)
@@ -50,12 +59,12 @@ static enum status close_output(struct err *e)
     errno = 0;
     bool good = fflush(stdout) == 0 && !ferror(stdout);
     int why = errno;
-    if (good)
-        good = fclose(stdout) == 0 || (why = errno) == EBADF;   /* closed by the caller: fine */
-    if (!good && why == EPIPE) {
+    if (reader_left()) {
         signal(SIGPIPE, SIG_DFL);
         raise(SIGPIPE);
     }
+    if (good)
+        good = fclose(stdout) == 0 || (why = errno) == EBADF;   /* closed by the caller: fine */
     if (!good)
         err_set(e, ERR_INTERNAL, "cannot write to standard output%s%s", why ? ": " : "",
                 why ? strerror(why) : "");
@@ -78,7 +87,7 @@ int main(int argc, char **argv)
             if (!strcmp(verbs[i].name, o.verb))
                 status = verbs[i].function(&o, &e);
     }
-    if (status != OK)
+    if (status != OK && !(status == ERR_INTERNAL && reader_left()))
         say_error("%s", e.code != OK ? e.text : "failed without saying why");
     struct err last = { 0 };
     if (close_output(&last) != OK && status == OK) {

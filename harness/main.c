@@ -32,10 +32,10 @@ static enum status verb_version(struct options *o, struct err *e)
 static const struct { const char *name; enum status (*function)(struct options *, struct err *); }
 verbs[] = {
     { "run", verb_run },                 { "fetch", verb_fetch },   { "score", verb_score },
-    { "leaderboard", verb_leaderboard }, { "export", verb_export }, { "show", verb_show },
-    { "ask", verb_ask },                 { "inspect", verb_inspect }, { "list", verb_list },
-    { "describe", verb_describe },       { "bench", verb_bench },
-    { "help", verb_help },               { "version", verb_version },
+    { "judge", verb_judge },             { "leaderboard", verb_leaderboard },
+    { "export", verb_export },           { "show", verb_show },     { "ask", verb_ask },
+    { "inspect", verb_inspect },         { "list", verb_list },     { "describe", verb_describe },
+    { "bench", verb_bench },             { "help", verb_help },     { "version", verb_version },
 };
 
 /* --help prints the same table (options.c). */

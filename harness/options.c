@@ -191,7 +191,7 @@ static const struct option_text {
       "make no call that could cost more than this in all" },
     { "judge-insecure-http", NULL, 0, NULL, FLAG, AT(judge_insecure_http), 0, 0, RUN | JUDGE, G_JUDGE,
       "allow http:// beyond this machine and its network" },
-    { "yes", NULL, 'y', NULL, FLAG, AT(yes), 0, 0, RUN | JUDGE, G_JUDGE,
+    { "yes", NULL, 0, NULL, FLAG, AT(yes), 0, 0, RUN | JUDGE, G_JUDGE,
       "make the calls without asking" },
 
     { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | LIST | DESCRIBE, G_OUT,
@@ -834,7 +834,7 @@ static enum status settle_judge(struct options *o, const struct verb_text *verb,
     if (!o->judge_model)
         return err_set(e, ERR_USAGE, "--judge %s needs --judge-model NAME: its name is part of the "
                        "score", o->judge);
-    if (o->judge_max_cost > 0 && !(o->judge_price_in > 0 && o->judge_price_out > 0))
+    if (o->judge_max_cost >= 0 && !(o->judge_price_in > 0 && o->judge_price_out > 0))
         return err_set(e, ERR_USAGE, "--judge-max-cost needs --judge-price-in and --judge-price-out: "
                        "no prices are built in");
     o->judge_key = variable(o->judge_key_env);
@@ -886,7 +886,10 @@ static enum status settle(struct options *o, const struct verb_text *verb, struc
 enum status options_parse(struct options *o, int argc, char **argv, struct err *e)
 {
     *o = (struct options){ .db = "llava-eval.db", .device = "auto", .dtype = "auto",
-                           .template = "auto", .image_mode_name = "config", .top_p = 1 };
+                           .template = "auto", .image_mode_name = "config", .top_p = 1,
+                           .judge_profile = "classic", .judge_key_env = "OPENAI_API_KEY",
+                           .judge_concurrency = 4, .judge_timeout = 120, .judge_retries = 6,
+                           .judge_max_cost = -1 };
     read_environment(o);
 
     int i = 1;

@@ -36,6 +36,12 @@ struct options {
     int top_k, num_beams, max_new_tokens;   /* 0: the benchmark's own */
     uint64_t seed;
     const char *judge, *judge_model;        /* URL or "demo"; NULL */
+    const char *judge_profile, *judge_key_env;      /* "classic", "reasoning"; a variable's name */
+    int judge_runs;                         /* 0: the benchmark's own */
+    int judge_concurrency, judge_timeout, judge_retries, judge_rpm;     /* rpm 0: any number */
+    double judge_max_cost;                  /* below 0: none */
+    double judge_price_in, judge_price_out; /* per million tokens; 0: unknown */
+    bool judge_insecure_http, yes;
     bool fresh, retry_failed, partial, offline, dry_run, json, quiet, verify, scoring_only;
     bool keep_archives, optional;           /* fetch: downloaded archives; optional sources too */
     int verbose;
@@ -51,6 +57,7 @@ struct options {
     bool man, completion;                   /* help */
 
     /* from the environment */
+    const char *judge_key;                  /* goes into one request header, nowhere else; or NULL */
     const char *hf_token, *hf_endpoint, *hf_hub_cache, *cache_dir;  /* cache_dir: ours, absolute */
     bool hub_offline;                       /* HF_HUB_OFFLINE, or offline */
     bool shard_from_slurm;

@@ -41,10 +41,12 @@ enum status run_split(const struct options *o, struct llava *m, const char *labe
                       const char *prompts, struct split *s, struct results *store,
                       int64_t *run_id, struct err *e);
 
-/* Scores a run from its stored replies (and, for judged benchmarks, judgements) and stores the
- * scores. *missing: questions of the selection without a reply or a judgement. */
-enum status run_score(const struct options *o, struct split *s, struct results *store,
-                      int64_t run_id, size_t *missing, struct err *e);
+/* Scores a run from its stored replies (and, for judged benchmarks, judgements: judge.h) and stores
+ * the scores. label: the model's. *missing: questions of the selection without a reply or a
+ * judgement. */
+struct judge;
+enum status run_score(struct judge *judge, struct split *s, const char *label,
+                      struct results *store, int64_t run_id, size_t *missing, struct err *e);
 
 /* The scores themselves, from replies by ordinal (NULL: missing). n of the JSON contract: the
  * selection's questions. Shared with `score --answers`. marks as benchmark_score takes them. */

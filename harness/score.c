@@ -1,22 +1,18 @@
 /* score.c -- from stored replies to stored scores, and from an answers file to figures.
  *
  * The questions asked are the whole: under --limit, --ids or --shard only the selection is scored,
- * and the score is marked partial. A judged benchmark needs a judge: the demonstration's is the word
- * overlap of overlap.c; without one its replies stay unjudged, which counts as missing. */
+ * and the score is marked partial. A judged benchmark needs a judge (judge.c): without one its replies
+ * stay unjudged, which counts as missing. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/sha256.h"
-#include "harness/overlap.h"
-#include "harness/run.h"
+#include "harness/judge.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
 
 enum { DRAWS = 1000, OUTPUT_LIMIT = 1 << 26 };
-
-static const char demo_judge[] = "demo";
 
 static bool is_exported(const struct split *s)
 {
@@ -77,83 +73,11 @@ enum status run_tally(const struct split *s, const char *const *replies, const s
     return e->code;
 }
 
-/* ---- judging with the demonstration's judge -------------------------------------------------- */
-
-/* What is asked is hashed with the judge's name: the same reply to the same question is judged
- * once, whichever model gave it. */
-static void request_hash(const struct judge_request *r, unsigned char out[SHA256_SIZE])
-{
-    struct sha256 s;
-
-    sha256_init(&s);
-    sha256_add(&s, demo_judge, sizeof demo_judge);
-    if (r->system)
-        sha256_add(&s, r->system, strlen(r->system) + 1);
-    sha256_add(&s, r->user, strlen(r->user) + 1);
-    sha256_end(&s, out);
-}
-
-static enum status judge_one(struct split *s, size_t i, const char *reply, struct results *store,
-                             struct mark *mark, struct err *e)
-{
-    const struct benchmark *b = s->benchmark;
-    const struct question *q = &s->questions.at[i];
-    struct arena a = { 0 };
-    struct judge_request request;
-    unsigned char hash[SHA256_SIZE];
-    char said[64];
-    const char *stored = NULL;
-
-    if (b->judge_request(&s->questions, i, reply, 0, &a, &request, e) != OK)
-        goto done;
-    request_hash(&request, hash);
-    if (store && results_judgement_find(store, hash, 0, 0, &a, &stored, e) != OK)
-        goto done;
-    if (!stored) {
-        b->judge_demo(word_overlap(reply, q->reference), said);
-        struct results_judgement j = { .pass = 0, .attempt = 0, .benchmark = b->name,
-                                       .question = q->id, .judge = demo_judge, .reply = said };
-        memcpy(j.request_sha256, hash, sizeof hash);
-        stored = said;
-        if (store && results_judgement_add(store, &j, e) != OK)
-            goto done;
-    }
-    mark->unread = !b->judge_mark(stored, 0, mark);
-done:
-    arena_free(&a);
-    return e->code;
-}
-
-/* Marks of one pass for a judged benchmark. Without a judge every mark is missing. */
-static enum status judge_all(const struct options *o, struct split *s, const char *const *replies,
-                             struct results *store, struct mark *marks, struct err *e)
-{
-    bool demo = o->judge && !strcmp(o->judge, demo_judge);
-
-    for (size_t i = 0; i < s->questions.n; i++)
-        marks[i].missing = true;
-    if (!demo)
-        return OK;
-    if (s->benchmark->judge_open(s->dir, &s->questions, e) != OK)
-        return e->code;
-    if (store && results_begin(store, e) != OK)
-        return e->code;
-    for (size_t i = 0; i < s->questions.n && e->code == OK; i++)
-        if (replies[i] && s->selected[i]) {
-            marks[i] = (struct mark){ 0 };
-            judge_one(s, i, replies[i], store, &marks[i], e);
-        }
-    if (store) {
-        struct err late = { 0 };
-        results_commit(store, e->code == OK ? e : &late);
-    }
-    return e->code;
-}
-
 /* ---- a stored run ---------------------------------------------------------------------------- */
 
 static enum status put_scores(struct split *s, struct results *store, int64_t run_id,
-                              const struct scores *sc, bool partial, struct err *e)
+                              const struct scores *sc, const char *judge, bool partial,
+                              struct err *e)
 {
     const struct benchmark *b = s->benchmark;
     struct results_score *rows = calloc(sc->n + 1, sizeof *rows);
@@ -165,21 +89,23 @@ static enum status put_scores(struct split *s, struct results *store, int64_t ru
             .metric = sc->at[i].metric, .value = sc->at[i].value, .stderror = sc->at[i].stderror,
             .n = sc->at[i].n, .headline = !strcmp(sc->at[i].metric, b->headline),
             .partial = partial, .version = b->version,
-            .judge = b->judge_mark ? demo_judge : NULL,
+            .judge = judge,
         };
     results_scores(store, run_id, rows, sc->n, e);
     free(rows);
     return e->code;
 }
 
-enum status run_score(const struct options *o, struct split *s, struct results *store,
-                      int64_t run_id, size_t *missing, struct err *e)
+enum status run_score(struct judge *judge, struct split *s, const char *label,
+                      struct results *store, int64_t run_id, size_t *missing, struct err *e)
 {
     const struct benchmark *b = s->benchmark;
     struct arena a = { 0 };
     struct scores sc;
+    int passes = b->judge_mark ? judge_passes(judge, b) : 1;
     const char **replies = arena_array(&a, s->questions.n, sizeof *replies);
-    struct mark *marks = b->judge_mark ? arena_array(&a, s->questions.n, sizeof *marks) : NULL;
+    struct mark *marks = b->judge_mark
+        ? arena_array(&a, (size_t)passes * s->questions.n, sizeof *marks) : NULL;
 
     scores_init(&sc, &a);
     *missing = 0;
@@ -188,17 +114,17 @@ enum status run_score(const struct options *o, struct split *s, struct results *
         goto done;
     }
     if (results_replies(store, run_id, s->questions.n, &a, replies, NULL, e) != OK ||
-        (marks && judge_all(o, s, replies, store, marks, e) != OK))
+        (marks && judge_all(judge, s, label, replies, store, marks, e) != OK))
         goto done;
-    if (is_exported(s) || (marks && (!o->judge || strcmp(o->judge, demo_judge)))) {
+    if (is_exported(s) || (marks && !judge_name(judge))) {
         for (size_t i = 0; i < s->questions.n; i++)
             *missing += s->selected[i] && (!replies[i] || marks);
-        say_note(marks ? "%s: replies are stored, not judged: no score (name a judge with --judge)"
-                       : "%s: this split is scored by a server: see llava-eval export", b->name);
+        if (!marks)
+            say_note("%s: this split is scored by a server: see llava-eval export", b->name);
         goto done;
     }
-    if (run_tally(s, replies, marks, 1, true, &sc, missing, e) == OK)
-        put_scores(s, store, run_id, &sc, *missing || !s->whole, e);
+    if (run_tally(s, replies, marks, passes, true, &sc, missing, e) == OK)
+        put_scores(s, store, run_id, &sc, marks ? judge_name(judge) : NULL, *missing || !s->whole, e);
 done:
     scores_free(&sc);
     arena_free(&a);
@@ -265,6 +191,23 @@ static void warn_about(const struct answers *a, const char *path)
                     a->repeated);
 }
 
+/* The answers of --answers, judged without a store. */
+static enum status judge_given(const struct options *o, const struct split *s,
+                               const char *const *replies, struct arena *a, struct mark **marks,
+                               int *passes, struct err *e)
+{
+    struct judge *judge = NULL;
+
+    if (judge_open(&judge, o, run_stopped, e) != OK)
+        return e->code;
+    *passes = judge_passes(judge, s->benchmark);
+    *marks = arena_array(a, (size_t)*passes * s->questions.n, sizeof **marks);
+    if (*marks)
+        judge_all(judge, s, o->answers, replies, NULL, *marks, e);
+    judge_close(judge);
+    return e->code;
+}
+
 /* Every reply as given; the marks of --reviews for a judged benchmark. */
 static enum status score_file(const struct options *o, struct split *s, struct err *e)
 {
@@ -300,8 +243,7 @@ static enum status score_file(const struct options *o, struct split *s, struct e
         if (b->reviews(&s->questions, o->reviews, o->partial, &a, &marks, &passes, &extra, e) != OK)
             goto done;
     } else if (b->judge_mark) {
-        if (!(marks = arena_array(&a, s->questions.n, sizeof *marks)) ||
-            judge_all(o, s, given.text, NULL, marks, e) != OK)
+        if (judge_given(o, s, given.text, &a, &marks, &passes, e) != OK)
             goto done;
     }
     if (a.failed)
@@ -323,19 +265,23 @@ done:
 }
 
 /* Scores again what the store holds, for the suite asked for. */
-static enum status score_stored(struct options *o, struct err *e)
+static enum status score_stored(struct options *o, bool only_judged, struct err *e)
 {
     struct results *store = NULL;
+    struct judge *judge = NULL;
     struct arena a = { 0 };
     struct results_run_row *runs = NULL;
     size_t n = 0, total_missing = 0;
 
-    if (results_open(&store, o->db, RESULTS_WRITE, e) != OK ||
+    if (judge_open(&judge, o, run_stopped, e) != OK ||
+        results_open(&store, o->db, RESULTS_WRITE, e) != OK ||
         results_runs(store, &a, &runs, &n, e) != OK)
         goto done;
     for (int i = 0; i < o->n_suite && e->code == OK; i++) {
         struct split s;
         bool opened = false;
+        if (only_judged && !benchmark_find(o->suite[i].benchmark)->judge_mark)
+            continue;
         for (size_t r = 0; r < n && e->code == OK; r++) {
             size_t missing = 0;
             if (strcmp(runs[r].benchmark, o->suite[i].benchmark) ||
@@ -349,32 +295,42 @@ static enum status score_stored(struct options *o, struct err *e)
                 say_warning("%s %s: the data in %s is not what this run was asked; not scored again",
                             runs[r].model, s.benchmark->name, s.dir);
             else if (e->code == OK)
-                run_score(o, &s, store, runs[r].id, &missing, e);
+                run_score(judge, &s, runs[r].model, store, runs[r].id, &missing, e);
             total_missing += missing;
         }
         if (opened)
             split_free(&s);
     }
-    if (e->code == OK && total_missing)
+    if (e->code == OK && total_missing && !o->dry_run)
         err_set(e, ERR_INCOMPLETE, "%zu answers or judgements are missing", total_missing);
 done:
     arena_free(&a);
+    judge_close(judge);
     results_close(store);
     return e->code;
+}
+
+static enum status then_leaderboard(struct options *o, enum status status)
+{
+    struct err table = { 0 };
+    if (status == OK || status == ERR_INCOMPLETE)
+        verb_leaderboard(o, &table);
+    return status;
+}
+
+enum status verb_judge(struct options *o, struct err *e)
+{
+    run_catch_signals();
+    enum status status = score_stored(o, true, e);
+    return o->dry_run ? status : then_leaderboard(o, status);
 }
 
 enum status verb_score(struct options *o, struct err *e)
 {
     struct split s = { 0 };
 
-    if (!o->answers && !o->reviews) {
-        enum status status = score_stored(o, e);
-        if (status == OK || status == ERR_INCOMPLETE) {
-            struct err table = { 0 };
-            verb_leaderboard(o, &table);
-        }
-        return status;
-    }
+    if (!o->answers && !o->reviews)
+        return then_leaderboard(o, score_stored(o, false, e));
     if (o->n_suite != 1)
         return err_set(e, ERR_USAGE, "score --answers needs one --benchmark NAME");
     if (split_open(&s, o, &o->suite[0], e) == OK)

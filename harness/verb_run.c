@@ -5,7 +5,7 @@
 
 #include "engine/base/file.h"
 #include "harness/fetch.h"
-#include "harness/run.h"
+#include "harness/judge.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
 
@@ -64,8 +64,8 @@ static enum status open_splits(const struct options *o, struct split *splits, in
 
 /* One model through all splits and prompt sets. */
 static enum status run_model(struct options *o, const struct model_choice *choice,
-                             struct split *splits, int n_splits, struct results *store,
-                             struct err *e)
+                             struct split *splits, int n_splits, struct judge *judge,
+                             struct results *store, struct err *e)
 {
     struct llava *m = NULL;
     const char *path;
@@ -88,7 +88,8 @@ static enum status run_model(struct options *o, const struct model_choice *choic
             int64_t run_id;
             size_t missing = 0;
             if (run_split(o, m, choice->label, o->prompts[p], &splits[i], store, &run_id, e) == OK &&
-                run_score(o, &splits[i], store, run_id, &missing, e) == OK && missing)
+                run_score(judge, &splits[i], choice->label, store, run_id, &missing, e) == OK &&
+                missing)
                 remember(&first, ERR_INCOMPLETE);
         }
     llava_close(m);
@@ -99,6 +100,7 @@ enum status verb_run(struct options *o, struct err *e)
 {
     struct split *splits = calloc((size_t)o->n_suite, sizeof *splits);
     struct results *store = NULL;
+    struct judge *judge = NULL;
     int n_splits = 0;
     enum status first;
 
@@ -115,11 +117,12 @@ enum status verb_run(struct options *o, struct err *e)
         err_set(e, first, "no benchmark of the suite can be run");
         goto done;
     }
-    if (results_open(&store, o->db, RESULTS_WRITE, e) != OK)
+    if (judge_open(&judge, o, run_stopped, e) != OK ||
+        results_open(&store, o->db, RESULTS_WRITE, e) != OK)
         goto done;
     for (int i = 0; i < o->n_models && e->code == OK; i++) {
         struct err one = { 0 };
-        enum status s = run_model(o, &o->models[i], splits, n_splits, store, &one);
+        enum status s = run_model(o, &o->models[i], splits, n_splits, judge, store, &one);
         remember(&first, s);
         if (one.code == ERR_CHECKPOINT || one.code == ERR_DATA)
             say_error("%s: %s", o->models[i].label, one.text);  /* the other models still run */
@@ -134,6 +137,7 @@ done:
     for (int i = 0; i < n_splits; i++)
         split_free(&splits[i]);
     free(splits);
+    judge_close(judge);
     results_close(store);
     if (e->code == OK && first == ERR_INCOMPLETE)
         return err_set(e, first, "some answers or judgements are missing: see the marks in the table");

@@ -96,10 +96,11 @@ struct results_judgement {
 enum status results_judgement_add(struct results *r, const struct results_judgement *j,
                                   struct err *e);
 /* *reply in the arena; NULL when this request was not judged in this pass and attempt. One stored
- * without a text is "": it is not asked again, and no scorer reads an empty text. */
+ * without a text is "": it is not asked again, and no scorer reads an empty text. *served (may be
+ * NULL) is what the judge called itself, or NULL. */
 enum status results_judgement_find(struct results *r, const unsigned char request_sha256[32],
                                    int pass, int attempt, struct arena *a, const char **reply,
-                                   struct err *e);
+                                   const char **served, struct err *e);
 
 /* ---- scores ---- */
 

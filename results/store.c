@@ -571,22 +571,27 @@ enum status results_judgement_add(struct results *r, const struct results_judgem
 
 enum status results_judgement_find(struct results *r, const unsigned char request_sha256[32],
                                    int pass, int attempt, struct arena *a, const char **reply,
-                                   struct err *e)
+                                   const char **served, struct err *e)
 {
     *reply = NULL;
+    if (served)
+        *served = NULL;
     if (!r->find_judgement &&
-        results_prepare(r, &r->find_judgement, "SELECT reply FROM judgement WHERE request = ?1 AND"
-                        " pass = ?2 AND attempt = ?3", "reading a judgement", e) != OK)
+        results_prepare(r, &r->find_judgement, "SELECT reply, served FROM judgement WHERE request ="
+                        " ?1 AND pass = ?2 AND attempt = ?3", "reading a judgement", e) != OK)
         return e->code;
     sqlite3_stmt *q = r->find_judgement;
     sqlite3_bind_blob(q, 1, request_sha256, 32, SQLITE_STATIC);
     sqlite3_bind_int(q, 2, pass);
     sqlite3_bind_int(q, 3, attempt);
     int rc = sqlite3_step(q);
-    if (rc == SQLITE_ROW)
+    if (rc == SQLITE_ROW) {
         *reply = sqlite3_column_type(q, 0) == SQLITE_NULL ? "" : results_text(a, q, 0);
-    else if (rc != SQLITE_DONE)
+        if (served && sqlite3_column_type(q, 1) != SQLITE_NULL)
+            *served = results_text(a, q, 1);
+    } else if (rc != SQLITE_DONE) {
         results_fail(r, e, "reading a judgement");
+    }
     sqlite3_reset(q);
     sqlite3_clear_bindings(q);
     return e->code;

@@ -588,21 +588,21 @@ TEST(results_judgements_keep_the_older_row)
     CHECK_OK(results_judgement_add(r, &j, &e), e);
     j.reply = "0.1";
     CHECK_OK(results_judgement_add(r, &j, &e), e);
-    CHECK_OK(results_judgement_find(r, j.request_sha256, 0, 0, &a, &got, &e), e);
+    CHECK_OK(results_judgement_find(r, j.request_sha256, 0, 0, &a, &got, NULL, &e), e);
     CHECK_STR(got, "0.7");
-    CHECK_OK(results_judgement_find(r, j.request_sha256, 1, 0, &a, &got, &e), e);
+    CHECK_OK(results_judgement_find(r, j.request_sha256, 1, 0, &a, &got, NULL, &e), e);
     CHECK(got == NULL);
     j.attempt = 1;                                          /* another draw */
     CHECK_OK(results_judgement_add(r, &j, &e), e);
-    CHECK_OK(results_judgement_find(r, j.request_sha256, 0, 1, &a, &got, &e), e);
+    CHECK_OK(results_judgement_find(r, j.request_sha256, 0, 1, &a, &got, NULL, &e), e);
     CHECK_STR(got, "0.1");
     j.attempt = 2;
     j.reply = NULL;                                         /* the judge said nothing: not asked again */
     CHECK_OK(results_judgement_add(r, &j, &e), e);
-    CHECK_OK(results_judgement_find(r, j.request_sha256, 0, 2, &a, &got, &e), e);
+    CHECK_OK(results_judgement_find(r, j.request_sha256, 0, 2, &a, &got, NULL, &e), e);
     CHECK_STR(got, "");
     unsigned char other[32] = { 1, 0, 4 };
-    CHECK_OK(results_judgement_find(r, other, 0, 0, &a, &got, &e), e);
+    CHECK_OK(results_judgement_find(r, other, 0, 0, &a, &got, NULL, &e), e);
     CHECK(got == NULL);
     results_close(r);
     CHECK_INT(ask("SELECT count(*) FROM judgement"), 3);

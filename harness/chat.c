@@ -1,0 +1,693 @@
+/* chat.c -- libcurl's multi handle, one slot for each request under way.
+ *
+ *     FREE --ask--> WAITING --due--> FLYING --reply, or given up--> FREE
+ *                      ^---- may pass ----'
+ *
+ * The HTTP status decides first, error.code second, a message's text never. A 429, and a 503 that
+ * says when to come back, hold all slots. Waits follow the monotonic clock. */
+#include "harness/chat.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+
+#include "engine/base/json.h"
+#include "engine/base/str.h"
+#include "harness/version.h"
+
+enum { MOST_SLOTS = 64, CONNECT_S = 10, ANSWER_LIMIT = 8 << 20, BODY_LIMIT = 64 << 20, NAP_MS = 100,
+       LONGEST_BACKOFF_MS = 60000, LONGEST_ASKED_MS = 300000, REFUSALS = 3, EXCERPT = 300 };
+
+struct slot {
+    CURL *curl;
+    enum { FREE, WAITING, FLYING } state;
+    int64_t due_ms, started_ms;
+    int tries, lost;
+    void *tag;
+    struct str body, answer;
+    int64_t retry_after_ms;                     /* what the answer's headers say; -1: nothing */
+    time_t retry_date, server_date;             /* Retry-After as a date, Date; -1: none */
+    char location[300], detail[CURL_ERROR_SIZE];
+};
+
+struct chat {
+    struct chat_options set;
+    char *url, *host, *key;                     /* key: without its line feed; "": none */
+    bool local;
+    CURLM *multi;
+    struct curl_slist *headers;
+    struct slot slots[MOST_SLOTS];
+    int64_t not_before_ms, next_start_ms;
+    int refused;                                /* connections in a row, before any answer */
+    bool answered;                              /* the endpoint has answered something */
+    uint64_t random;
+    struct arena arena;                         /* what the last chat_next handed out */
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- the key stays here ----------------------------------------------------------------------- */
+
+/* A copy in which the key reads ***; NULL stays NULL. */
+static char *redacted(struct chat *c, const char *text)
+{
+    size_t n = strlen(c->key);
+    char *copy = text ? arena_str(&c->arena, text) : NULL;
+
+    for (char *at = copy; at && n && (at = strstr(at, c->key)); ) {
+        size_t stars = n < 3 ? n : 3;
+        memset(at, '*', stars);
+        memmove(at + stars, at + n, strlen(at + n) + 1);
+        at += stars;
+    }
+    return copy;
+}
+
+/* Foreign text as part of one of our sentences: redacted, short, without control characters. */
+static const char *excerpt(struct chat *c, const char *text)
+{
+    char *copy = redacted(c, text ? text : "");
+    for (char *at = copy; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 127)
+            *at = ' ';
+    size_t n = strlen(copy);
+    if (n > EXCERPT) {
+        for (n = EXCERPT; n && ((unsigned char)copy[n] & 0xc0) == 0x80; n--)
+            ;
+        copy[n] = '\0';
+    }
+    return copy;
+}
+
+static enum status take_key(struct chat *c, const char *key, struct err *e)
+{
+    size_t n = key ? strlen(key) : 0;
+    if (n && key[n - 1] == '\n')
+        n--;
+    if (n && key[n - 1] == '\r')
+        n--;
+    c->key = strndup(key ? key : "", n);
+    if (!c->key)
+        return err_set(e, ERR_MEMORY, "no memory");
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)c->key[i] <= ' ' || (unsigned char)c->key[i] >= 127)
+            return err_set(e, ERR_USAGE, "the judge's key has a blank or a control character at "
+                           "place %zu: it is no key", i + 1);
+    return OK;
+}
+
+/* ---- the address ------------------------------------------------------------------------------ */
+
+static bool loopback(const char *host)
+{
+    unsigned char ip[16];
+    if (!strcasecmp(host, "localhost"))
+        return true;
+    if (inet_pton(AF_INET, host, ip) == 1)
+        return ip[0] == 127;
+    return !strcmp(host, "[::1]");
+}
+
+static bool private_network(const char *host)
+{
+    unsigned char ip[4];
+    if (inet_pton(AF_INET, host, ip) == 1)
+        return ip[0] == 10 || (ip[0] == 192 && ip[1] == 168) || (ip[0] == 172 && ip[1] >> 4 == 1) ||
+               (ip[0] == 169 && ip[1] == 254);
+    return !strncasecmp(host, "[fc", 3) || !strncasecmp(host, "[fd", 3) ||
+           !strncasecmp(host, "[fe80", 5);
+}
+
+static bool url_part(CURLU *u, CURLUPart part)
+{
+    char *value = NULL;
+    bool there = curl_url_get(u, part, &value, 0) == CURLUE_OK;
+    curl_free(value);
+    return there;
+}
+
+static enum status check_url(struct chat *c, CURLU *u, struct err *e)
+{
+    static const char end[] = "/chat/completions";
+    char *scheme = NULL, *path = NULL, *host = NULL, *whole = NULL;
+    struct str longer;
+
+    str_init(&longer, 4096);
+    if (curl_url_set(u, CURLUPART_URL, c->set.url, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        (strcmp(scheme, "http") && strcmp(scheme, "https")) ||
+        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
+        err_set(e, ERR_USAGE, "--judge %s: expected demo or an address as https://host/v1",
+                excerpt(c, c->set.url));
+        goto done;
+    }
+    if (url_part(u, CURLUPART_USER) || url_part(u, CURLUPART_PASSWORD) ||
+        url_part(u, CURLUPART_QUERY) || url_part(u, CURLUPART_FRAGMENT)) {
+        err_set(e, ERR_USAGE, "--judge: the address of %s holds a name, a password or a query; a key "
+                "belongs into the environment", host);
+        goto done;
+    }
+    c->local = loopback(host);
+    if (!strcmp(scheme, "http") && !c->local && !private_network(host) && !c->set.insecure_http) {
+        err_set(e, ERR_USAGE, "--judge http://%s: without https the key and all texts can be read on "
+                "the way (--judge-insecure-http allows it)", host);
+        goto done;
+    }
+    str_add(&longer, path);
+    while (longer.n && longer.at[longer.n - 1] == '/')
+        longer.at[--longer.n] = '\0';
+    if (longer.n < strlen(end) || strcmp(longer.at + longer.n - strlen(end), end))
+        str_add(&longer, end);
+    if (longer.failed || curl_url_set(u, CURLUPART_PATH, longer.at, 0) != CURLUE_OK ||
+        curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK) {
+        err_set(e, ERR_USAGE, "--judge %s: the address is too long", host);
+        goto done;
+    }
+    c->url = strdup(whole);
+    c->host = strdup(host);
+    if (!c->url || !c->host)
+        err_set(e, ERR_MEMORY, "no memory");
+done:
+    curl_free(scheme);
+    curl_free(host);
+    curl_free(path);
+    curl_free(whole);
+    str_free(&longer);
+    return e->code;
+}
+
+static enum status take_url(struct chat *c, struct err *e)
+{
+    CURLU *u = curl_url();
+    if (!u)
+        return err_set(e, ERR_MEMORY, "no memory");
+    check_url(c, u, e);
+    curl_url_cleanup(u);
+    return e->code;
+}
+
+/* ---- what libcurl calls ----------------------------------------------------------------------- */
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *user)
+{
+    struct slot *s = user;
+    str_addn(&s->answer, bytes, size * count);
+    return s->answer.failed ? 0 : size * count;
+}
+
+/* Is the line this header? Its value then stands in out, without blanks around it. */
+static bool header(const char *line, size_t n, const char *name, char *out, size_t size)
+{
+    size_t from = strlen(name) + 1;
+    if (n < from || strncasecmp(line, name, from - 1) || line[from - 1] != ':')
+        return false;
+    while (from < n && strchr(" \t", line[from]))
+        from++;
+    while (n > from && strchr(" \t\r\n", line[n - 1]))
+        n--;
+    if (n - from >= size)
+        n = from + size - 1;
+    memcpy(out, line + from, n - from);
+    out[n - from] = '\0';
+    return true;
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *user)
+{
+    struct slot *s = user;
+    size_t n = size * count;
+    char value[300];
+    double number;
+
+    if (header(line, n, "retry-after-ms", value, sizeof value)) {
+        if (str_to_double(value, &number) && number >= 0 && number < 1e12)
+            s->retry_after_ms = (int64_t)number;
+    } else if (header(line, n, "retry-after", value, sizeof value)) {
+        if (!str_to_double(value, &number))
+            s->retry_date = curl_getdate(value, NULL);
+        else if (number >= 0 && number < 1e9 && s->retry_after_ms < 0)
+            s->retry_after_ms = (int64_t)(number * 1000);
+    } else if (header(line, n, "date", value, sizeof value)) {
+        s->server_date = curl_getdate(value, NULL);
+    } else if (header(line, n, "location", value, sizeof value)) {
+        memcpy(s->location, value, sizeof value);
+    }
+    return n;
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+static double draw(struct chat *c)                          /* 0 to 1; xorshift64 */
+{
+    c->random ^= c->random << 13;
+    c->random ^= c->random >> 7;
+    c->random ^= c->random << 17;
+    return (double)(c->random >> 11) / 9007199254740992.0;
+}
+
+/* What the server asked for, -1 if nothing. */
+static int64_t asked_ms(const struct slot *s)
+{
+    if (s->retry_after_ms >= 0 || s->retry_date == -1)
+        return s->retry_after_ms;
+    int64_t wait_s = (int64_t)s->retry_date - (s->server_date != -1 ? s->server_date : time(NULL));
+    return wait_s > 0 ? wait_s * 1000 : 0;
+}
+
+static int64_t wait_before_retry(struct chat *c, const struct slot *s)
+{
+    int64_t asked = asked_ms(s), ms = c->set.wait_ms ? c->set.wait_ms : 1000;
+    if (asked >= 0)
+        return asked + (int64_t)(draw(c) * 0.1 * (double)asked);
+    for (int i = 1; i < s->tries && ms < LONGEST_BACKOFF_MS; i++)
+        ms *= 2;
+    if (ms > LONGEST_BACKOFF_MS)
+        ms = LONGEST_BACKOFF_MS;
+    return (int64_t)((0.5 + 0.5 * draw(c)) * (double)ms);
+}
+
+/* ---- reading an answer ------------------------------------------------------------------------ */
+
+static const char *string_of(const struct json *j)
+{
+    return j && j->type == JSON_STRING ? j->string : NULL;
+}
+
+/* A string, or the text parts of a list joined; NULL: no text. */
+static const char *content_text(struct chat *c, const struct json *content)
+{
+    struct str joined;
+    const char *text = NULL;
+
+    if (!content || content->type != JSON_ARRAY)
+        return string_of(content);
+    str_init(&joined, ANSWER_LIMIT);
+    for (const struct json *part = content->first; part; part = part->next)
+        if (!strcmp(json_get_str(part, "type", ""), "text")) {
+            str_add(&joined, json_get_str(part, "text", ""));
+            text = "";
+        }
+    if (text)
+        text = arena_str(&c->arena, joined.at);
+    str_free(&joined);
+    return text;
+}
+
+static const struct json *parse(struct chat *c, const struct slot *s)
+{
+    struct err ignored = { 0 };
+    return json_parse(&c->arena, "answer", s->answer.at, s->answer.n, &ignored);
+}
+
+/* False: no completion is in it, whatever its status says. */
+static bool read_completion(struct chat *c, const struct slot *s, struct chat_reply *r)
+{
+    const struct json *doc = parse(c, s), *choices = json_get(doc, "choices");
+    const struct json *usage = json_get(doc, "usage");
+    const struct json *first = choices && choices->type == JSON_ARRAY ? choices->first : NULL;
+    const struct json *message = json_get(first, "message");
+
+    if (!message || message->type != JSON_OBJECT)
+        return false;
+    r->text = redacted(c, content_text(c, json_get(message, "content")));
+    r->finish = redacted(c, json_get_str(first, "finish_reason", NULL));
+    r->served = redacted(c, json_get_str(doc, "model", NULL));
+    r->prompt_tokens = json_get_int(usage, "prompt_tokens", -1);
+    r->completion_tokens = json_get_int(usage, "completion_tokens", -1);
+    if (r->finish && !strcmp(r->finish, "content_filter"))
+        r->text = NULL;
+    return true;
+}
+
+struct complaint { const char *code, *type, *param, *message; };
+
+static struct complaint read_complaint(struct chat *c, const struct slot *s)
+{
+    const struct json *doc = parse(c, s), *error = json_get(doc, "error");
+    if (!error || error->type != JSON_OBJECT)
+        error = doc;                                        /* some put it at the top */
+    return (struct complaint){
+        json_get_str(error, "code", ""), json_get_str(error, "type", ""),
+        json_get_str(error, "param", ""), excerpt(c, json_get_str(error, "message", "")) };
+}
+
+static bool among(const char *word, const char *const *list)
+{
+    for (; *list; list++)
+        if (!strcmp(word, *list))
+            return true;
+    return false;
+}
+
+static bool account_is_empty(const struct complaint *k, long status)
+{
+    static const char *const codes[] = {
+        "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
+        "project_spend_limit_exceeded", "organization_usage_limit_exceeded", NULL };
+    return status == 402 ||
+           (status == 429 && (among(k->code, codes) || !strcmp(k->type, "insufficient_quota")));
+}
+
+static bool may_pass(long status)
+{
+    return status == 408 || status == 409 || status == 425 || status == 429 || status == 500 ||
+           (status >= 502 && status <= 504) || (status >= 520 && status <= 529);
+}
+
+/* ---- what an attempt comes to ------------------------------------------------------------------ */
+
+enum outcome { DONE, AGAIN, GIVEN_UP, STOP };   /* STOP: e says why */
+
+static enum outcome stop(const struct chat *c, struct err *e, long status, const char *meaning,
+                         const char *said)
+{
+    err_set(e, ERR_INCOMPLETE, "the judge at %s: HTTP %ld: %s%s%s", c->host, status, meaning,
+            *said ? ": " : "", said);
+    return STOP;
+}
+
+static enum outcome read_failure(struct chat *c, const struct slot *s, long status,
+                                 struct chat_reply *r, struct err *e)
+{
+    struct complaint k = read_complaint(c, s);
+
+    r->missing = arena_fmt(&c->arena, "HTTP %ld%s%s", status, *k.message ? ": " : "", k.message);
+    if (status == 401 || status == 403)
+        return stop(c, e, status, "it does not accept the key", k.message);
+    if (account_is_empty(&k, status))
+        return stop(c, e, status, "the account is empty, waiting does not help", k.message);
+    if (status >= 300 && status < 400)
+        return stop(c, e, status, "it sends us elsewhere, and the key does not follow",
+                    excerpt(c, s->location));
+    if (may_pass(status))
+        return AGAIN;
+    if (status == 413 || status == 422 ||
+        (status == 400 && !strcmp(k.code, "context_length_exceeded")))
+        return GIVEN_UP;
+    if (status == 400 && (!strcmp(k.param, "max_tokens") || !strcmp(k.param, "temperature")))
+        return stop(c, e, status, "the model does not take the classic parameters (try "
+                    "--judge-profile reasoning)", k.message);
+    return stop(c, e, status, status == 404 ? "no such path or model there" : "it refuses the request",
+                k.message);
+}
+
+static enum outcome read_transfer(struct chat *c, const struct slot *s, CURLcode rc,
+                                  struct chat_reply *r, struct err *e)
+{
+    const char *why = *s->detail ? s->detail : curl_easy_strerror(rc);
+
+    r->missing = excerpt(c, why);
+    switch (rc) {
+    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
+        if (c->answered || ++c->refused < REFUSALS)
+            return AGAIN;
+        break;
+    case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE: case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_ISSUER_ERROR: case CURLE_UNSUPPORTED_PROTOCOL: case CURLE_URL_MALFORMAT:
+        break;
+    case CURLE_OUT_OF_MEMORY:
+        err_set(e, ERR_MEMORY, "no memory to ask the judge");
+        return STOP;
+    default:
+        return AGAIN;
+    }
+    err_set(e, ERR_INCOMPLETE, "the judge at %s: %s", c->host, r->missing);
+    return STOP;
+}
+
+static enum outcome read_attempt(struct chat *c, struct slot *s, CURLcode rc, struct chat_reply *r,
+                                 struct err *e)
+{
+    long status = 0;
+
+    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+    c->answered = c->answered || status;
+    if (status >= 300)
+        return read_failure(c, s, status, r, e);
+    if (rc == CURLE_OK && status == 200 && read_completion(c, s, r)) {
+        r->missing = NULL;
+        if (r->text && !*r->text && r->finish && !strcmp(r->finish, "length"))
+            return stop(c, e, status, "the token limit ends its replies before their first word (try "
+                        "--judge-profile reasoning)", "");
+        return DONE;
+    }
+    bool sent = rc != CURLE_COULDNT_RESOLVE_HOST && rc != CURLE_COULDNT_RESOLVE_PROXY &&
+                rc != CURLE_COULDNT_CONNECT;
+    s->lost += sent;
+    if (rc == CURLE_OK || rc == CURLE_WRITE_ERROR) {
+        r->missing = arena_fmt(&c->arena, "HTTP %ld, but no completion is in the answer", status);
+        return AGAIN;
+    }
+    return read_transfer(c, s, rc, r, e);
+}
+
+/* Puts the slot back in line; the endpoint's wish may hold all others too. */
+static enum outcome retry(struct chat *c, struct slot *s, struct err *e)
+{
+    long status = 0;
+    int64_t wait, asked = asked_ms(s);
+
+    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
+    if (asked > LONGEST_ASKED_MS)
+        return stop(c, e, status, "it asks to be left alone for more than five minutes", "");
+    if (s->tries >= c->set.tries)
+        return GIVEN_UP;
+    wait = wait_before_retry(c, s);
+    s->state = WAITING;
+    s->due_ms = now_ms() + wait;
+    if ((status == 429 || (status == 503 && asked >= 0)) && s->due_ms > c->not_before_ms)
+        c->not_before_ms = s->due_ms;
+    return AGAIN;
+}
+
+/* ---- the loop --------------------------------------------------------------------------------- */
+
+static void start_due(struct chat *c, struct err *e)
+{
+    int64_t now = now_ms();
+
+    for (int i = 0; i < c->set.concurrency; i++) {
+        struct slot *s = &c->slots[i];
+        if (s->state != WAITING || s->due_ms > now || c->not_before_ms > now)
+            continue;
+        if (c->set.per_minute && c->next_start_ms > now)
+            return;
+        if (c->set.per_minute)
+            c->next_start_ms = now + 60000 / c->set.per_minute;
+        str_clear(&s->answer);
+        s->retry_after_ms = -1;
+        s->retry_date = s->server_date = -1;
+        s->location[0] = s->detail[0] = '\0';
+        curl_easy_setopt(s->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)s->body.n);
+        curl_easy_setopt(s->curl, CURLOPT_POSTFIELDS, s->body.at);
+        if (s->body.failed || curl_multi_add_handle(c->multi, s->curl) != CURLM_OK) {
+            err_set(e, ERR_MEMORY, "no memory to ask the judge");
+            return;
+        }
+        s->state = FLYING;
+        s->tries++;
+        s->started_ms = now;
+    }
+}
+
+static bool finish(struct chat *c, struct slot *s, CURLcode rc, struct chat_reply *r, struct err *e)
+{
+    arena_reset(&c->arena);
+    curl_multi_remove_handle(c->multi, s->curl);
+    *r = (struct chat_reply){ .tag = s->tag, .prompt_tokens = -1, .completion_tokens = -1,
+                              .ms = now_ms() - s->started_ms };
+    enum outcome o = read_attempt(c, s, rc, r, e);
+    if (o == AGAIN)
+        o = retry(c, s, e);
+    if (c->arena.failed && o != STOP)
+        err_set(e, ERR_MEMORY, "no memory for what the judge says");
+    r->lost = s->lost;
+    if (o != AGAIN)
+        s->state = FREE;
+    return o == DONE || o == GIVEN_UP;
+}
+
+static void leave(struct chat *c)
+{
+    for (int i = 0; i < MOST_SLOTS; i++) {
+        if (c->slots[i].state == FLYING)
+            curl_multi_remove_handle(c->multi, c->slots[i].curl);
+        c->slots[i].state = FREE;
+    }
+}
+
+static bool next(struct chat *c, struct chat_reply *reply, struct err *e)
+{
+    CURLMsg *m;
+    int running, queued;
+
+    if (c->set.stopped && c->set.stopped() != OK)
+        err_set(e, c->set.stopped(), "stopped by a signal; the same command goes on");
+    else
+        start_due(c, e);
+    if (e->code != OK)
+        return true;
+    curl_multi_perform(c->multi, &running);
+    while ((m = curl_multi_info_read(c->multi, &queued))) {
+        struct slot *s = NULL;
+        curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&s);
+        if (finish(c, s, m->data.result, reply, e) || e->code != OK)
+            return true;
+    }
+    curl_multi_poll(c->multi, NULL, 0, NAP_MS, NULL);
+    return false;
+}
+
+enum status chat_next(struct chat *c, struct chat_reply *reply, struct err *e)
+{
+    bool busy = false;
+
+    *reply = (struct chat_reply){ 0 };
+    for (int i = 0; i < c->set.concurrency; i++)
+        busy = busy || c->slots[i].state != FREE;
+    while (busy && !next(c, reply, e))
+        ;
+    if (e->code != OK)
+        leave(c);
+    return e->code;
+}
+
+bool chat_ask(struct chat *c, const char *body, size_t n, void *tag)
+{
+    for (int i = 0; i < c->set.concurrency; i++) {
+        struct slot *s = &c->slots[i];
+        if (s->state != FREE)
+            continue;
+        str_clear(&s->body);
+        str_addn(&s->body, body, n);
+        s->tag = tag;
+        s->tries = s->lost = 0;
+        s->due_ms = 0;
+        s->state = WAITING;
+        return true;
+    }
+    return false;
+}
+
+/* ---- open and close --------------------------------------------------------------------------- */
+
+static enum status add_header(struct chat *c, const char *line, struct err *e)
+{
+    struct curl_slist *longer = curl_slist_append(c->headers, line);
+    if (!longer)
+        return err_set(e, ERR_MEMORY, "no memory");
+    c->headers = longer;
+    return OK;
+}
+
+static enum status make_headers(struct chat *c, struct err *e)
+{
+    struct str line;
+
+    str_init(&line, 1 << 16);
+    str_addf(&line, "Authorization: Bearer %s", c->key);
+    if (line.failed)
+        err_set(e, ERR_USAGE, "the judge's key is too long: it is no key");
+    else if (add_header(c, "Content-Type: application/json", e) == OK &&
+             add_header(c, "Expect:", e) == OK && *c->key)  /* no "100 Continue" first */
+        add_header(c, line.at, e);
+    str_free(&line);
+    return e->code;
+}
+
+static enum status slot_open(struct chat *c, struct slot *s, struct err *e)
+{
+    char agent[100] = "llava-eval/";
+
+    strncat(agent, llava_eval_version, sizeof agent - strlen(agent) - 1);
+    str_init(&s->body, BODY_LIMIT);
+    str_init(&s->answer, ANSWER_LIMIT);
+    s->curl = curl_easy_init();
+    if (!s->curl)
+        return err_set(e, ERR_MEMORY, "no memory");
+    curl_easy_setopt(s->curl, CURLOPT_URL, c->url);
+    curl_easy_setopt(s->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(s->curl, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(s->curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(s->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(s->curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+    curl_easy_setopt(s->curl, CURLOPT_TIMEOUT, (long)c->set.timeout_s);
+    curl_easy_setopt(s->curl, CURLOPT_HTTPHEADER, c->headers);
+    curl_easy_setopt(s->curl, CURLOPT_USERAGENT, agent);
+    curl_easy_setopt(s->curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(s->curl, CURLOPT_WRITEDATA, s);
+    curl_easy_setopt(s->curl, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(s->curl, CURLOPT_HEADERDATA, s);
+    curl_easy_setopt(s->curl, CURLOPT_ERRORBUFFER, s->detail);
+    curl_easy_setopt(s->curl, CURLOPT_PRIVATE, s);
+    return OK;
+}
+
+enum status chat_open(struct chat **out, const struct chat_options *o, struct err *e)
+{
+    struct chat *c = *out = calloc(1, sizeof *c);
+
+    if (!c)
+        return err_set(e, ERR_MEMORY, "no memory");
+    curl_global_init(CURL_GLOBAL_DEFAULT);                  /* counted: http.c does it, too */
+    c->set = *o;
+    c->random = (uint64_t)now_ms() * 0x9e3779b97f4a7c15u | 1;
+    if (c->set.concurrency < 1 || c->set.concurrency > MOST_SLOTS)
+        err_set(e, ERR_INTERNAL, "%d requests in flight", c->set.concurrency);
+    else if (!(c->multi = curl_multi_init()))
+        err_set(e, ERR_MEMORY, "no memory");
+    else if (take_key(c, o->key, e) == OK && take_url(c, e) == OK && make_headers(c, e) == OK)
+        for (int i = 0; i < c->set.concurrency && e->code == OK; i++)
+            slot_open(c, &c->slots[i], e);
+    if (e->code != OK) {
+        chat_close(c);
+        *out = NULL;
+    }
+    return e->code;
+}
+
+void chat_close(struct chat *c)
+{
+    if (!c)
+        return;
+    leave(c);
+    for (int i = 0; i < MOST_SLOTS; i++) {
+        curl_easy_cleanup(c->slots[i].curl);
+        str_free(&c->slots[i].body);
+        str_free(&c->slots[i].answer);
+    }
+    curl_slist_free_all(c->headers);
+    curl_multi_cleanup(c->multi);
+    if (c->key)
+        explicit_bzero(c->key, strlen(c->key));
+    free(c->key);
+    free(c->url);
+    free(c->host);
+    arena_free(&c->arena);
+    curl_global_cleanup();
+    free(c);
+}
+
+const char *chat_url(const struct chat *c)
+{
+    return c->url;
+}
+
+const char *chat_host(const struct chat *c)
+{
+    return c->host;
+}
+
+bool chat_is_local(const struct chat *c)
+{
+    return c->local;
+}

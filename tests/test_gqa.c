@@ -48,7 +48,8 @@ static void put_groups(void)
         RECORD("12", "n2", "Is it?", "red", "choose", "\"color\"", "[]") ", "
         RECORD("13", "n2", "Is it?", "blue", "compare", "\"color\"", "[]") ", "
         RECORD("14", "n2", "Who?", "dog", "query", "\"animal\"", "[]") ", "
-        "\"15\": {\"question\": \"x\", \"imageId\": \"x\", \"answer\": \"x\", \"isBalanced\": false}, "
+        "\"15\": {\"question\": \"x\", \"imageId\": \"x\", \"answer\": \"x\", "
+        "\"isBalanced\": false}, "
         RECORD("16", "n2", "Who?", "dog", "query", "\"animal\"", "[]") "}");
 }
 

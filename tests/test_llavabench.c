@@ -5,13 +5,13 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "engine/base/sha256.h"
-#include "tests/fixture.h"
+#include "tests/judged.h"
 
 static const char questions[] =
-    "{\"question_id\": 0, \"image\": \"001.jpg\", \"category\": \"conv\", \"text\": \"What is in the "
-    "sky?\"}\n"
-    "{\"question_id\": 1, \"image\": \"002.jpg\", \"category\": \"conv\", \"text\": \"Describe it.\"}\n"
+    "{\"question_id\": 0, \"image\": \"001.jpg\", \"category\": \"conv\", "
+    "\"text\": \"What is in the sky?\"}\n"
+    "{\"question_id\": 1, \"image\": \"002.jpg\", \"category\": \"conv\", "
+    "\"text\": \"Describe it.\"}\n"
     "{\"question_id\": 2, \"image\": \"001.jpg\", \"category\": \"detail\", \"text\": \"c\"}\n"
     "{\"question_id\": 3, \"image\": \"001.jpg\", \"category\": \"detail\", \"text\": \"d\"}\n"
     "{\"question_id\": 4, \"image\": \"001.jpg\", \"category\": \"complex\", \"text\": \"e\"}\n"
@@ -39,17 +39,6 @@ static void put_files(void)
         RULE("detail") ", " RULE("complex") "}");
 }
 
-static const char *hash_of(const char *text, char hex[SHA256_HEX])
-{
-    unsigned char hash[SHA256_SIZE];
-    struct sha256 s;
-    sha256_init(&s);
-    sha256_add(&s, text, strlen(text));
-    sha256_end(&s, hash);
-    sha256_hex(hash, hex);
-    return hex;
-}
-
 TEST(llavabench_asks_the_judge_as_the_original)
 {
     struct fixture f;
@@ -68,13 +57,13 @@ TEST(llavabench_asks_the_judge_as_the_original)
     CHECK_STR(r.system, "You are a helpful and precise assistant for checking the quality of the "
                         "answer.");
     CHECK_INT(strlen(r.user), 204);
-    CHECK_STR(hash_of(r.user, hex),
+    CHECK_STR(judged_hash(r.user, hex),
               "f427cda224bbb02ec4eabe2d1d466ef193725bf13f6d1e4ed8f7dd23aa45b7b6");
     CHECK_NEAR(r.temperature, 0.2, 0);
     CHECK_INT(r.max_tokens, 1024);
     CHECK_OK(f.benchmark->judge_request(&f.questions, 1, "", 0, &f.arena, &r, &f.err), f.err);
     CHECK_INT(strlen(r.user), 193);
-    CHECK_STR(hash_of(r.user, hex),
+    CHECK_STR(judged_hash(r.user, hex),
               "3c9d914c64a6451406a26476f75c30fadff054d21070ee65069c4947a1d7e76a");
     fixture_free(&f);
 }
@@ -82,9 +71,9 @@ TEST(llavabench_asks_the_judge_as_the_original)
 TEST(llavabench_reads_pairs_as_the_original)
 {
     static const struct { const char *reply; double a, b; } good[] = {
-        { "7 6.5\nBecause.", 7, 6.5 }, { "7 6.5", 7, 6.5 }, { "7,6\nx", 7, 6 }, { "7 6\r\nx", 7, 6 },
-        { "7 6\t\nx", 7, 6 }, { "7 6.\nx", 7, 6 }, { "+7 .5", 7, 0.5 }, { "7e0 1_0", 7, 10 },
-        { "-1 -1", -1, -1 },
+        { "7 6.5\nBecause.", 7, 6.5 }, { "7 6.5", 7, 6.5 }, { "7,6\nx", 7, 6 }, 
+        { "7 6\r\nx", 7, 6 }, { "7 6\t\nx", 7, 6 }, { "7 6.\nx", 7, 6 }, { "+7 .5", 7, 0.5 },
+        { "7e0 1_0", 7, 10 }, { "-1 -1", -1, -1 },
     };
     static const char *const bad[] = {
         "7, 6\nx", "7 6 \nx", " 7 6", "\n7 6", "7  6", "Assistant 1: 7 6", "**7 6**", "7/10 6/10",
@@ -113,47 +102,20 @@ TEST(llavabench_demo_judge_is_readable)
     CHECK_NEAR(m.b, 7.5, 0);
 }
 
-/* Scores a reviews file against questions.jsonl alone. */
-static enum status score_reviews(struct fixture *f, const char *reviews, bool partial)
-{
-    struct mark *marks = NULL;
-    struct scores extra;
-    int passes = 0;
-    const char *replies[64];
-    put("reviews.jsonl", reviews);
-    scores_init(&extra, &f->arena);
-    enum status s = f->benchmark->reviews(&f->questions, "reviews.jsonl", partial, &f->arena, &marks,
-                                          &passes, &extra, &f->err);
-    for (size_t i = 0; i < f->questions.n; i++)
-        replies[i] = "";
-    if (s == OK)
-        s = benchmark_score(f->benchmark, &f->questions, replies, marks, passes, partial, 0,
-                            &f->scores, &f->err);
-    for (size_t i = 0; i < extra.n; i++)
-        scores_add(&f->scores, extra.at[i].value, extra.at[i].n, "%s", extra.at[i].metric);
-    scores_free(&extra);
-    return s;
-}
-
-static void check_score(const struct fixture *f, const char *metric, double want)
-{
-    if (!CHECK_NEAR(scores_get(&f->scores, metric), want, 0))
-        CHECK_STR(metric, "");
-}
-
 static void check_group(const struct fixture *f, const char *group, double rel, double reference,
                         double candidate)
 {
     char name[40];
     snprintf(name, sizeof name, "rel_%s", group);
-    check_score(f, name, rel);
+    judged_check(f, name, rel);
     snprintf(name, sizeof name, "ref_%s", group);
-    check_score(f, name, reference);
+    judged_check(f, name, reference);
     snprintf(name, sizeof name, "cand_%s", group);
-    check_score(f, name, candidate);
+    judged_check(f, name, candidate);
 }
 
-#define REVIEW(id, run, reply) "{\"question_id\": " #id ", \"run\": " #run ", \"reply\": \"" reply "\"}\n"
+#define REVIEW(id, run, reply) \
+    "{\"question_id\": " #id ", \"run\": " #run ", \"reply\": \"" reply "\"}\n"
 
 TEST(llavabench_summarizes_as_the_original)
 {
@@ -161,19 +123,19 @@ TEST(llavabench_summarizes_as_the_original)
     put("questions.jsonl", questions);                      /* nothing else is needed */
     CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
     CHECK(f.questions.at[0].reference == NULL);
-    CHECK_OK(score_reviews(&f, REVIEW(6, 0, "7 8.5") REVIEW(0, 0, "8 9\\nx") REVIEW(1, 0, "9 2")
+    CHECK_OK(judged_score(&f, REVIEW(6, 0, "7 8.5") REVIEW(0, 0, "8 9\\nx") REVIEW(1, 0, "9 2")
         REVIEW(2, 0, "9 6.5") REVIEW(3, 0, "sorry") REVIEW(4, 0, "8 9") REVIEW(5, 0, ""), false),
         f.err);
     check_group(&f, "all", 84.6, 55.7, 47.1);
     check_group(&f, "complex", 117.8, 46.7, 55.0);
     check_group(&f, "conv", 64.7, 85.0, 55.0);
     check_group(&f, "detail", 68.8, 40.0, 27.5);
-    check_score(&f, "n_invalid", 2);
-    check_score(&f, "n_out_of_range", 0);
-    check_score(&f, "runs", 1);
-    check_score(&f, "rel_all_std", 0);
-    check_score(&f, "rel_all_run0", 84.6);
-    check_score(&f, "rel_all_clean", 85.4);                 /* 35 over 41 */
+    judged_check(&f, "n_invalid", 2);
+    judged_check(&f, "n_out_of_range", 0);
+    judged_check(&f, "runs", 1);
+    judged_check(&f, "rel_all_std", 0);
+    judged_check(&f, "rel_all_run0", 84.6);
+    judged_check(&f, "rel_all_clean", 85.4);                 /* 35 over 41 */
     CHECK(isnan(scores_get(&f.scores, "n_missing")));
     fixture_free(&f);
 }
@@ -184,10 +146,10 @@ TEST(llavabench_rounds_on_the_way)
     struct fixture f;
     put("questions.jsonl", questions);
     CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
-    CHECK_OK(score_reviews(&f, REVIEW(0, 0, "7 5") REVIEW(1, 0, "7 8") REVIEW(2, 0, "7 3")
+    CHECK_OK(judged_score(&f, REVIEW(0, 0, "7 5") REVIEW(1, 0, "7 8") REVIEW(2, 0, "7 3")
         REVIEW(3, 0, "9.5 5") REVIEW(4, 0, "8.5 8") REVIEW(5, 0, "10 6") REVIEW(6, 0, "8.5 2"),
         false), f.err);
-    check_score(&f, "rel_all", 64.4);
+    judged_check(&f, "rel_all", 64.4);
     fixture_free(&f);
 }
 
@@ -201,16 +163,16 @@ TEST(llavabench_means_over_passes)
     struct fixture f;
     put("questions.jsonl", one_question);
     CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
-    CHECK_OK(score_reviews(&f, REVIEW(5, 9, "10 6.63") REVIEW(5, 1, "10 6.47")
+    CHECK_OK(judged_score(&f, REVIEW(5, 9, "10 6.63") REVIEW(5, 1, "10 6.47")
         "{\"question_id\": \"5\", \"run\": 4, \"content\": \"10 6.53\", \"tuple\": [10, 6.53]}\n",
         false), f.err);
-    check_score(&f, "rel_all_run1", 64.7);
-    check_score(&f, "rel_all_run4", 65.3);
-    check_score(&f, "rel_all_run9", 66.3);
-    check_score(&f, "rel_all", 65.4);
-    check_score(&f, "rel_all_std", 0.7);
-    check_score(&f, "runs", 3);
-    check_score(&f, "cand_conv", 65.4);
+    judged_check(&f, "rel_all_run1", 64.7);
+    judged_check(&f, "rel_all_run4", 65.3);
+    judged_check(&f, "rel_all_run9", 66.3);
+    judged_check(&f, "rel_all", 65.4);
+    judged_check(&f, "rel_all_std", 0.7);
+    judged_check(&f, "runs", 3);
+    judged_check(&f, "cand_conv", 65.4);
     CHECK(isnan(scores_get(&f.scores, "rel_detail")));
     CHECK(isnan(scores_get(&f.scores, "n_tuple_differs")));
     fixture_free(&f);
@@ -222,23 +184,23 @@ TEST(llavabench_counts_what_cannot_be_read)
     struct fixture f;
     put("questions.jsonl", one_question);
     CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
-    CHECK_OK(score_reviews(&f, "{\"question_id\": 5, \"reply\": null, \"tuple\": [3, 4]}\n", false),
+    CHECK_OK(judged_score(&f, "{\"question_id\": 5, \"reply\": null, \"tuple\": [3, 4]}\n", false),
              f.err);
-    check_score(&f, "rel_all", 100);
-    check_score(&f, "n_invalid", 1);
-    check_score(&f, "n_out_of_range", 0);
-    check_score(&f, "n_tuple_differs", 1);
+    judged_check(&f, "rel_all", 100);
+    judged_check(&f, "n_invalid", 1);
+    judged_check(&f, "n_out_of_range", 0);
+    judged_check(&f, "n_tuple_differs", 1);
     CHECK(isnan(scores_get(&f.scores, "rel_all_clean")));
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
-    CHECK_OK(score_reviews(&f, REVIEW(5, 0, "-1 -1"), false), f.err);
-    check_score(&f, "n_invalid", 0);
-    check_score(&f, "n_out_of_range", 1);
+    CHECK_OK(judged_score(&f, REVIEW(5, 0, "-1 -1"), false), f.err);
+    judged_check(&f, "n_invalid", 0);
+    judged_check(&f, "n_out_of_range", 1);
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
-    CHECK_OK(score_reviews(&f, REVIEW(5, 0, "0 5"), false), f.err);
+    CHECK_OK(judged_score(&f, REVIEW(5, 0, "0 5"), false), f.err);
     CHECK(isnan(scores_get(&f.scores, "rel_all")));         /* the original divides by zero */
-    check_score(&f, "cand_all", 50);
+    judged_check(&f, "cand_all", 50);
     fixture_free(&f);
 }
 
@@ -256,15 +218,15 @@ TEST(llavabench_wants_every_pass_whole)
     put("questions.jsonl", questions);
     for (size_t i = 0; i < COUNT(rows); i++) {
         CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
-        CHECK_INT(score_reviews(&f, rows[i].reviews, false), rows[i].code);
+        CHECK_INT(judged_score(&f, rows[i].reviews, false), rows[i].code);
         if (!CHECK(strstr(f.err.text, rows[i].why) != NULL))
             CHECK_STR(f.err.text, rows[i].why);
         fixture_free(&f);
     }
     CHECK_OK(fixture_read(&f, "llavabench", "test"), f.err);
-    CHECK_OK(score_reviews(&f, rows[0].reviews, true), f.err);
-    check_score(&f, "rel_conv", 85.7);
-    check_score(&f, "n_missing", 5);
+    CHECK_OK(judged_score(&f, rows[0].reviews, true), f.err);
+    judged_check(&f, "rel_conv", 85.7);
+    judged_check(&f, "n_missing", 5);
     fixture_free(&f);
 }
 
@@ -293,15 +255,15 @@ TEST(llavabench_names_what_its_files_lack)
     put_files();
     put("answers_gpt4.jsonl", "{\"question_id\": 0, \"text\": \"A kite.\"}\n");
     check_refused("no answer to question_id 1");
-    put("answers_gpt4.jsonl", "{\"question_id\": 0, \"text\": \"A\"}\n{\"question_id\": 0, \"text\": "
-                              "\"B\"}\n");
+    put("answers_gpt4.jsonl", "{\"question_id\": 0, \"text\": \"A\"}\n"
+                              "{\"question_id\": 0, \"text\": \"B\"}\n");
     check_refused("answers_gpt4.jsonl:2: question_id 0 stands twice");
     put_files();
     char twice[2 * sizeof one_question];
     snprintf(twice, sizeof twice, "%s%s", one_question, one_question);
     put("questions.jsonl", twice);
     check_refused("question_id 5 stands twice");
-    put("questions.jsonl", "{\"question_id\": 5, \"image\": \"1\", \"category\": \"chat\", \"text\": "
-                           "\"a\"}\n");
+    put("questions.jsonl", "{\"question_id\": 5, \"image\": \"1\", \"category\": \"chat\", "
+                           "\"text\": \"a\"}\n");
     check_refused("\"category\" is \"chat\"");
 }

@@ -4,29 +4,18 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "engine/base/sha256.h"
-#include "tests/fixture.h"
+#include "tests/judged.h"
 
 static const char four[] =
     "{\"v1_0\": {\"imagename\": \"v1_0.png\", \"question\": \"What is the total?\", \"answer\": "
     "\"12<OR> twelve\", \"imagesource\": \"x\", \"capability\": [\"ocr\", \"math\"]},\n"
-    "\"v1_1\": {\"imagename\": \"v1_1.png\", \"question\": \"Who is left of the door?\", \"answer\": "
-    "\"a boy<AND>a cat\", \"capability\": [\"spat\", \"rec\", \"spat\"]},\n"
+    "\"v1_1\": {\"imagename\": \"v1_1.png\", "
+    "\"question\": \"Who is left of the door?\", \"answer\": \"a boy<AND>a cat\", "
+    "\"capability\": [\"spat\", \"rec\", \"spat\"]},\n"
     "\"v1_2\": {\"imagename\": \"v1_1.png\", \"question\": \" a\\nb \", \"answer\": \"x\", "
     "\"capability\": [\"ocr\"]},\n"
     "\"v1_3\": {\"imagename\": \"v1_3.jpg\", \"question\": \"c\", \"answer\": \"x\", "
     "\"capability\": [\"math\", \"ocr\"]}}";
-
-static const char *hash_of(const char *text, char hex[SHA256_HEX])
-{
-    unsigned char hash[SHA256_SIZE];
-    struct sha256 s;
-    sha256_init(&s);
-    sha256_add(&s, text, strlen(text));
-    sha256_end(&s, hash);
-    sha256_hex(hash, hex);
-    return hex;
-}
 
 TEST(mmvet_reads_its_questions)
 {
@@ -55,13 +44,15 @@ TEST(mmvet_asks_the_judge_as_the_original)
     char hex[SHA256_HEX];
     put("mm-vet.json", four);
     put("mm-vet_evaluator.py", "import os\n# prompt = \"\"\"no\"\"\"\n  prompt = \"\"\"no\"\"\"\n"
-                               "prompt = \"\"\"Table\nQ | G | P | C\n\"\"\"\nprompt = \"\"\"late\"\"\"\n");
+                               "prompt = \"\"\"Table\nQ | G | P | C\n\"\"\"\n"
+                               "prompt = \"\"\"late\"\"\"\n");
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
     CHECK_OK(f.benchmark->judge_open(".", &f.questions, &f.err), f.err);
     CHECK_OK(f.benchmark->judge_request(&f.questions, 0, "12 dollars", 0, &f.arena, &r, &f.err),
              f.err);
-    CHECK_STR(r.user, "Table\nQ | G | P | C\n\nWhat is the total? | 12 <OR>  twelve | 12 dollars | ");
-    CHECK_STR(hash_of(r.user, hex),
+    CHECK_STR(r.user, "Table\nQ | G | P | C\n\n"
+                      "What is the total? | 12 <OR>  twelve | 12 dollars | ");
+    CHECK_STR(judged_hash(r.user, hex),
               "cd58774e757915d187bc422f0f0f5468a7f3a38d975bdafa230820b5f8473943");
     CHECK(r.system == NULL);
     CHECK_INT(r.max_tokens, 3);
@@ -71,7 +62,7 @@ TEST(mmvet_asks_the_judge_as_the_original)
                  f.err);
         CHECK_NEAR(r.temperature, temperatures[k], 0);
         CHECK_INT(strlen(r.user), k ? 125 : 77);
-        CHECK_STR(hash_of(r.user, hex),
+        CHECK_STR(judged_hash(r.user, hex),
                   k ? "9eec965f20abcf98eae4f19125ab408011bab582ed73022d2a4d709fbf727712"
                     : "022c70f849a4ccc349e28ade36a36d140c07fd2e2a3a12b04326f9c08f9ca186");
     }
@@ -102,8 +93,8 @@ TEST(mmvet_reads_grades_as_the_original)
         { "4e-1", 0.4 }, { "\n0.4", 0.4 }, { "-0", 0 }, { "0.0", 0 },
     };
     static const char *const bad[] = {
-        "0.35|", "0,4", "**0.4**", "0x1", "0.4\nok", " 0.35", "", "Score: 0.4", "1.2", "-0.2", "inf",
-        "nan", "1.0000001",
+        "0.35|", "0,4", "**0.4**", "0x1", "0.4\nok", " 0.35", "", "Score: 0.4", "1.2", "-0.2",
+        "inf", "nan", "1.0000001",
     };
     const struct benchmark *b = benchmark_find("mmvet");
     struct mark m;
@@ -120,60 +111,34 @@ TEST(mmvet_reads_grades_as_the_original)
     CHECK_STR(said, "0.73");
 }
 
-static enum status score_reviews(struct fixture *f, const char *reviews, bool partial)
-{
-    struct mark *marks = NULL;
-    struct scores extra;
-    int passes = 0;
-    const char *replies[64];
-    put("reviews.jsonl", reviews);
-    scores_init(&extra, &f->arena);
-    enum status s = f->benchmark->reviews(&f->questions, "reviews.jsonl", partial, &f->arena, &marks,
-                                          &passes, &extra, &f->err);
-    for (size_t i = 0; i < f->questions.n; i++)
-        replies[i] = "";
-    if (s == OK)
-        s = benchmark_score(f->benchmark, &f->questions, replies, marks, passes, partial, 0,
-                            &f->scores, &f->err);
-    for (size_t i = 0; i < extra.n; i++)
-        scores_add(&f->scores, extra.at[i].value, extra.at[i].n, "%s", extra.at[i].metric);
-    scores_free(&extra);
-    return s;
-}
-
-static void check_score(const struct fixture *f, const char *metric, double want)
-{
-    if (!CHECK_NEAR(scores_get(&f->scores, metric), want, 0))
-        CHECK_STR(metric, "");
-}
-
 static void check_example(const struct fixture *f)
 {
-    check_score(f, "total", 76.7);
-    check_score(f, "std", 6.6);
-    check_score(f, "total_run0", 82.5);
-    check_score(f, "total_run1", 67.5);
-    check_score(f, "total_run2", 80.0);
-    check_score(f, "ocr", 91.7);
-    check_score(f, "math", 87.5);
-    check_score(f, "rec", 31.7);
-    check_score(f, "spat", 31.7);
-    check_score(f, "int_ocr_math", 87.5);
-    check_score(f, "int_rec_spat", 31.7);
-    check_score(f, "int_ocr", 100.0);
-    check_score(f, "runs", 3);
+    judged_check(f, "total", 76.7);
+    judged_check(f, "std", 6.6);
+    judged_check(f, "total_run0", 82.5);
+    judged_check(f, "total_run1", 67.5);
+    judged_check(f, "total_run2", 80.0);
+    judged_check(f, "ocr", 91.7);
+    judged_check(f, "math", 87.5);
+    judged_check(f, "rec", 31.7);
+    judged_check(f, "spat", 31.7);
+    judged_check(f, "int_ocr_math", 87.5);
+    judged_check(f, "int_rec_spat", 31.7);
+    judged_check(f, "int_ocr", 100.0);
+    judged_check(f, "runs", 3);
     CHECK(isnan(scores_get(&f->scores, "know")));
 }
 
-#define REVIEW(id, run, attempt, reply) "{\"question_id\": " id ", \"run\": " #run ", \"attempt\": " \
-    #attempt ", \"reply\": \"" reply "\"}\n"
+#define REVIEW(id, run, attempt, reply) \
+    "{\"question_id\": " id ", \"run\": " #run ", \"attempt\": " #attempt \
+    ", \"reply\": \"" reply "\"}\n"
 
 TEST(mmvet_aggregates_as_the_original)
 {
     struct fixture f;
     put("mm-vet.json", four);                               /* nothing else is needed */
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_OK(score_reviews(&f,
+    CHECK_OK(judged_score(&f,
         REVIEW("\"v1_1\"", 1, 1, "0.0") REVIEW("\"v1_1\"", 1, 0, "none") REVIEW("0", 0, 0, "1.0")
         "{\"question_id\": \"1\", \"reply\": \"0.45\"}\n"   /* run and attempt 0 */
         REVIEW("2", 0, 0, "1.0") REVIEW("3", 0, 0, "0.85 |")
@@ -181,8 +146,8 @@ TEST(mmvet_aggregates_as_the_original)
         REVIEW("3", 1, 1, "0.1") REVIEW("0", 2, 0, "0.9") REVIEW("1", 2, 0, "0.5")
         REVIEW("2", 2, 0, "1") REVIEW("3", 2, 3, "0.8"), false), f.err);
     check_example(&f);
-    check_score(&f, "n_unparsed", 0);
-    check_score(&f, "n_reasked", 2);
+    judged_check(&f, "n_unparsed", 0);
+    judged_check(&f, "n_reasked", 2);
     fixture_free(&f);
 }
 
@@ -191,20 +156,20 @@ TEST(mmvet_reads_the_official_grades)
     struct fixture f;
     put("mm-vet.json", four);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_OK(score_reviews(&f, "{\"v1_0\": {\"model\": [\"gpt-4\"], \"content\": [\"1.0\"], "
+    CHECK_OK(judged_score(&f, "{\"v1_0\": {\"model\": [\"gpt-4\"], \"content\": [\"1.0\"], "
         "\"score\": [1.0, 0.9, 0.9]},\n\"v1_1\": {\"score\": [0.45, 0.0, 0.5]}, \"v1_2\": "
         "{\"score\": [1.0, 1, 1]}, \"v1_3\": {\"score\": [0.85, 0.8, 0.8]}}", false), f.err);
     check_example(&f);
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_INT(score_reviews(&f, "{\"v1_0\": {\"score\": [1.0]}}", false), ERR_INCOMPLETE);
+    CHECK_INT(judged_score(&f, "{\"v1_0\": {\"score\": [1.0]}}", false), ERR_INCOMPLETE);
     CHECK(strstr(f.err.text, "v1_1") != NULL);
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_INT(score_reviews(&f, "{\"v1_0\": {\"score\": [\"1\"]}}", false), ERR_DATA);
+    CHECK_INT(judged_score(&f, "{\"v1_0\": {\"score\": [\"1\"]}}", false), ERR_DATA);
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_INT(score_reviews(&f, "{\"a\": 1}", false), ERR_DATA);
+    CHECK_INT(judged_score(&f, "{\"a\": 1}", false), ERR_DATA);
     fixture_free(&f);
 }
 
@@ -215,13 +180,13 @@ TEST(mmvet_rounds_as_numpy_and_counts_the_unparsed)
     struct fixture f;
     put("mm-vet.json", four);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_OK(score_reviews(&f, REVIEW("0", 0, 0, "0.49") REVIEW("1", 0, 0, "x")
+    CHECK_OK(judged_score(&f, REVIEW("0", 0, 0, "0.49") REVIEW("1", 0, 0, "x")
         REVIEW("1", 0, 5, "1.0") REVIEW("2", 0, 7, "1.0")
         "{\"question_id\": 3, \"reply\": null}\n", false), f.err);
-    check_score(&f, "total", 12.2);
-    check_score(&f, "std", 0);
-    check_score(&f, "n_unparsed", 3);
-    check_score(&f, "n_reasked", 0);
+    judged_check(&f, "total", 12.2);
+    judged_check(&f, "std", 0);
+    judged_check(&f, "n_unparsed", 3);
+    judged_check(&f, "n_reasked", 0);
     fixture_free(&f);
 }
 
@@ -231,16 +196,16 @@ TEST(mmvet_wants_every_run_whole)
     static const char gap[] = REVIEW("0", 0, 0, "1") REVIEW("1", 0, 0, "1") REVIEW("3", 0, 0, "0");
     put("mm-vet.json", four);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_INT(score_reviews(&f, gap, false), ERR_INCOMPLETE);
+    CHECK_INT(judged_score(&f, gap, false), ERR_INCOMPLETE);
     CHECK(strstr(f.err.text, "v1_2") != NULL);
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_OK(score_reviews(&f, gap, true), f.err);
-    check_score(&f, "total", 66.7);
-    check_score(&f, "n_missing", 1);
+    CHECK_OK(judged_score(&f, gap, true), f.err);
+    judged_check(&f, "total", 66.7);
+    judged_check(&f, "n_missing", 1);
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
-    CHECK_INT(score_reviews(&f, REVIEW("0", 2, 1, "1") REVIEW("\"v1_0\"", 2, 1, "1"), false),
+    CHECK_INT(judged_score(&f, REVIEW("0", 2, 1, "1") REVIEW("\"v1_0\"", 2, 1, "1"), false),
               ERR_DATA);
     CHECK(strstr(f.err.text, "v1_0 stands twice in run 2 (attempt 1)") != NULL);
     fixture_free(&f);
@@ -252,7 +217,8 @@ TEST(mmvet_takes_ids_in_three_forms_and_exports)
     struct str out;
     put("mm-vet.json", four);
     put("answers.jsonl", "{\"question_id\": 0, \"text\": \"a\\nb\"}\n"
-        "{\"question_id\": \"1\", \"text\": \" \u00e9 \"}\n{\"question_id\": \"v1_2\", \"text\": \"\"}\n"
+        "{\"question_id\": \"1\", \"text\": \" \u00e9 \"}\n"
+        "{\"question_id\": \"v1_2\", \"text\": \"\"}\n"
         "{\"question_id\": 99, \"text\": \"x\"}\n{\"question_id\": \"-1\", \"text\": \"x\"}\n");
     str_init(&out, 1 << 16);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);

@@ -12,8 +12,8 @@ TEST(python_float_has_its_own_grammar)
         { "-0", 0 }, { "4e-1", 0.4 }, { "1_0.2_5E+0_1", 102.5 }, { "007", 7 }, { "1e-400", 0 },
     };
     static const char *const bad[] = {
-        "", " ", ".", "+", "e5", "7e", "7e+", "0x7", "1__0", "_1", "1_", "1_.5", "1._5", "7 6", "7,5",
-        "nan", "inf", "-Infinity", "1e999", "--7", "7f", "\u0667", "\u200b7",
+        "", " ", ".", "+", "e5", "7e", "7e+", "0x7", "1__0", "_1", "1_", "1_.5", "1._5", "7 6",
+        "7,5", "nan", "inf", "-Infinity", "1e999", "--7", "7f", "\u0667", "\u200b7",
     };
     double value;
     for (size_t i = 0; i < COUNT(good); i++)
@@ -47,6 +47,7 @@ TEST(python_json_is_ascii)
     struct str s;
     str_init(&s, 1000);
     python_json(&s, "a\"\\/\b\f\n\r\t\x01\x7f \u00e9\u2019\U0001f355 \xff");
-    CHECK_STR(s.at, "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u007f \\u00e9\\u2019\\ud83c\\udf55 \\ufffd\"");
+    CHECK_STR(s.at, "\"a\\\"\\\\/\\b\\f\\n\\r\\t\\u0001\\u007f \\u00e9\\u2019\\ud83c"
+                    "\\udf55 \\ufffd\"");
     str_free(&s);
 }

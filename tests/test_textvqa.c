@@ -18,8 +18,8 @@ TEST(textvqa_gives_the_official_credit)
     str_init(&file, 1 << 20);
     str_add(&file, "{\"dataset_type\": \"val\", \"data\": [");
     for (size_t i = 0; i < n; i++) {
-        str_addf(&file, "%s{\"question_id\": %zu, \"image_id\": \"00%zu\", \"question\": \"What?\", ",
-                 i ? ", " : "", i, i);
+        str_addf(&file, "%s{\"question_id\": %zu, \"image_id\": \"00%zu\", "
+                 "\"question\": \"What?\", ", i ? ", " : "", i, i);
         vqa_vector_answers(&file, &rows[i], false);
         str_addc(&file, '}');
     }
@@ -36,8 +36,8 @@ TEST(textvqa_gives_the_official_credit)
     arena_free(&a);
 }
 
-#define TEN(x, y) "[\"" x "\", \"" x "\", \"" y "\", \"" y "\", \"" y "\", \"" y "\", \"" y "\", \"" y \
-    "\", \"" y "\", \"" y "\"]"
+#define FOUR(y) "\"" y "\", \"" y "\", \"" y "\", \"" y "\""
+#define TEN(x, y) "[\"" x "\", \"" x "\", " FOUR(y) ", " FOUR(y) "]"
 #define ITEM(id, image, question, x, y) \
     "{\"question_id\": " #id ", \"image_id\": \"" image "\", \"question\": \"" question \
     "\", \"answers\": " TEN(x, y) ", \"set_name\": \"val\"}"
@@ -107,12 +107,12 @@ TEST(textvqa_reads_the_dialect_of_llava)
     CHECK_OK(fixture_score(&f,
         "{\"question_id\": \"003a8ae2ef43b901\", \"prompt\": \"What is the brand of this camera?\\n"
         "Reference OCR token: DAKOTA\\nAnswer it.\", \"text\": \"Dakota\"}\n"
-        "{\"question_id\": \"0000000000000017\", \"prompt\": \"Is this a BMW  or a vw?\\nAnswer it.\", "
-        "\"text\": \"vw\"}\n"
-        "{\"question_id\": \"0000000000000017\", \"prompt\": \"Reference OCR token: a\\n2 or 3 items?"
-        "\\nAnswer it.\", \"text\": \"4\"}\n"
-        "{\"question_id\": \"00ff\", \"prompt\": \"OCR tokens: a\\nb\\nc Question: \u00c9cole or store? "
-        "Short answer: Short answer:\", \"text\": \"ecole\"}\n"
+        "{\"question_id\": \"0000000000000017\", \"prompt\": \"Is this a BMW  or a "
+        "vw?\\nAnswer it.\", \"text\": \"vw\"}\n"
+        "{\"question_id\": \"0000000000000017\", \"prompt\": \"Reference OCR token: a"
+        "\\n2 or 3 items?\\nAnswer it.\", \"text\": \"4\"}\n"
+        "{\"question_id\": \"00ff\", \"prompt\": \"OCR tokens: a\\nb\\nc Question: "
+        "\u00c9cole or store? Short answer: Short answer:\", \"text\": \"ecole\"}\n"
         "{\"question_id\": \"003a8ae2ef43b901\", \"prompt\": \"what is the brand of this camera?\\n"
         "Reference OCR token: \\nAnswer it.\", \"text\": \"nous les gosses\"}\n", false), f.err);
     CHECK_NEAR(scores_get(&f.scores, "accuracy"), 100 * (1 + 0.6 + 0 + 0 + 0.6) / 5, 1e-12);

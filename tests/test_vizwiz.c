@@ -29,9 +29,9 @@ TEST(vizwiz_gives_the_official_credit)
     arena_free(&a);
 }
 
-#define TEN(x, y) "[{\"answer\": \"" x "\"}, {\"answer\": \"" x "\"}, {\"answer\": \"" y "\"}, " \
-    "{\"answer\": \"" y "\"}, {\"answer\": \"" y "\"}, {\"answer\": \"" y "\"}, {\"answer\": \"" y "\"}, " \
-    "{\"answer\": \"" y "\"}, {\"answer\": \"" y "\"}, {\"answer\": \"" y "\"}]"
+#define ONE(a) "{\"answer\": \"" a "\", \"answer_confidence\": \"maybe\"}, "
+#define TEN(x, y) "[" ONE(x) ONE(x) ONE(y) ONE(y) ONE(y) ONE(y) ONE(y) ONE(y) ONE(y) \
+    "{\"answer\": \"" y "\"}]"
 #define ITEM(image, question, type, x, y) \
     "{\"image\": \"" image "\", \"question\": \"" question "\", \"answers\": " TEN(x, y) \
     ", \"answer_type\": \"" type "\", \"answerable\": 0}"
@@ -73,7 +73,8 @@ TEST(vizwiz_names_what_is_wrong_in_its_file)
     static const struct { const char *file, *why; } rows[] = {
         { "[" ITEM("a.jpg", "What?", "colour", "x", "y") "]", "\"answer_type\" is \"colour\"" },
         { "[{\"image\": \"a.jpg\"}]", "[0] should have" },
-        { "[{\"image\": \"a.jpg\", \"question\": \"?\", \"answer_type\": \"other\"}]", "\"answers\"" },
+        { "[{\"image\": \"a.jpg\", \"question\": \"?\", \"answer_type\": \"other\"}]",
+          "\"answers\"" },
         { "[" ITEM("a.jpg", "What?", "other", "x", "y"), "val.json" },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -89,7 +90,8 @@ TEST(vizwiz_exports_test)
 {
     struct fixture f;
     struct str out;
-    put("Annotations/test.json", "[{\"image\": \"VizWiz_test_00000000.jpg\", \"question\": \"What?\"}, "
+    put("Annotations/test.json", "["
+        "{\"image\": \"VizWiz_test_00000000.jpg\", \"question\": \"What?\"}, "
         "{\"image\": \"VizWiz_test_00000001.jpg\", \"question\": \"Is it?\"}]");
     CHECK_OK(fixture_read(&f, "vizwiz", "test"), f.err);
     CHECK_STR(f.questions.at[1].image, "test/VizWiz_test_00000001.jpg");

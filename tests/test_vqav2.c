@@ -9,9 +9,9 @@
 
 #define QUESTION(id, image, text) \
     "{\"image_id\": " #image ", \"question\": \"" text "\", \"question_id\": " #id "}"
-#define TEN(a, b) "[{\"answer\": \"" a "\", \"answer_id\": 1}, {\"answer\": \"" a "\"}, {\"answer\": \"" \
-    a "\"}, {\"answer\": \"" b "\"}, {\"answer\": \"" b "\"}, {\"answer\": \"" b "\"}, {\"answer\": \"" \
-    b "\"}, {\"answer\": \"" b "\"}, {\"answer\": \"" b "\"}, {\"answer\": \"" b "\"}]"
+#define ONE(a) "{\"answer\": \"" a "\", \"answer_confidence\": \"yes\"}, "
+#define TEN(a, b) "[" ONE(a) ONE(a) ONE(a) ONE(b) ONE(b) ONE(b) ONE(b) ONE(b) ONE(b) \
+    "{\"answer\": \"" b "\"}]"
 #define ANNOTATION(id, type, a, b) \
     "{\"question_type\": \"none of the above\", \"multiple_choice_answer\": \"" b "\", " \
     "\"answers\": " TEN(a, b) ", \"image_id\": 1, \"answer_type\": \"" type "\", " \

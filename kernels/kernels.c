@@ -1,0 +1,99 @@
+/* kernels.c -- which level, on which machine.
+ *
+ * Asked of the processor are the instructions (CPUID) and of the operating system whether it keeps
+ * their registers (XCR0); Linux gives the tiles of AMX only to a process that asks for them. */
+#include <string.h>
+#include <time.h>
+#include "kernels/private.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+double kernels_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static const struct choice {
+    const char *name;
+    const struct level *level;
+    const struct micro *bf16;
+} choices[] = {
+#if defined(__x86_64__)
+    { "amx",         &level_avx512,   &micro_amx },
+    { "avx512_bf16", &level_avx512,   &micro_avx512_bf16 },
+    { "avx512",      &level_avx512,   NULL },
+    { "avx2",        &level_avx2,     NULL },
+#endif
+    { "portable",    &level_portable, NULL },
+    { NULL, NULL, NULL },
+};
+
+#if defined(__x86_64__)
+
+static unsigned long long registers_kept(void)
+{
+    unsigned lo, hi;
+    __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+    return (unsigned long long)hi << 32 | lo;
+}
+
+static int amx_granted(void)
+{
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 };   /* asm/prctl.h: ARCH_REQ_XCOMP_PERM */
+    return syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0;
+}
+
+static int has(const char *name)
+{
+    unsigned a, b, c, d, b7 = 0, d7 = 0, a71 = 0;
+    if (!strcmp(name, "portable"))
+        return 1;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE))
+        return 0;
+    int fma_f16c = (c & bit_FMA) && (c & bit_F16C);
+    if (__get_cpuid_count(7, 0, &a, &b7, &c, &d7) && a >= 1)
+        __get_cpuid_count(7, 1, &a71, &b, &c, &d);
+    unsigned long long kept = registers_kept();
+    int avx2 = fma_f16c && (b7 & bit_AVX2) && (kept & 0x6) == 0x6;
+    int avx512 = avx2 && (b7 & bit_AVX512F) && (b7 & bit_AVX512BW) && (b7 & bit_AVX512DQ) &&
+                 (b7 & bit_AVX512VL) && (kept & 0xe6) == 0xe6;
+    if (!strcmp(name, "avx2"))
+        return avx2;
+    if (!strcmp(name, "avx512"))
+        return avx512;
+    if (!strcmp(name, "avx512_bf16"))
+        return avx512 && (a71 & 1u << 5);
+    return avx512 && (d7 & 1u << 22) && (d7 & 1u << 24) &&  /* AMX-BF16, AMX-TILE */
+           (kept & 0x60000) == 0x60000 && amx_granted();
+}
+
+#else
+
+static int has(const char *name)
+{
+    return !strcmp(name, "portable");
+}
+
+#endif
+
+const char *kernels_name(int i)
+{
+    return choices[i].name;
+}
+
+int kernels_choose(const char *name, const struct level **level, const struct micro **bf16)
+{
+    for (const struct choice *c = choices; c->name; c++)
+        if ((name == NULL || !strcmp(name, c->name)) && has(c->name)) {
+            *level = c->level;
+            *bf16 = c->bf16;
+            return 1;
+        }
+    return 0;
+}

@@ -215,7 +215,7 @@ static bool judge_mark(const char *reply, int attempt, struct mark *out)
 
 static void judge_demo(double overlap, char out[64])
 {
-    snprintf(out, 64, "8 %.1f\nWord overlap with the reference.", 1 + 9 * overlap);
+    snprintf(out, 64, "10 %.1f\nWord overlap with the reference.", 1 + 9 * overlap);
 }
 
 static enum status reviews(struct questions *qs, const char *path, bool partial, struct arena *a,

@@ -97,7 +97,7 @@ TEST(llavabench_demo_judge_is_readable)
     char said[64];
     struct mark m;
     b->judge_demo(0.7234, said);
-    CHECK_STR(said, "8 7.5\nWord overlap with the reference.");
+    CHECK_STR(said, "10 7.5\nWord overlap with the reference.");
     CHECK(b->judge_mark(said, 0, &m));
     CHECK_NEAR(m.b, 7.5, 0);
 }

@@ -146,8 +146,7 @@ static enum status check_url(struct chat *c, CURLU *u, struct err *e)
         (strcmp(scheme, "http") && strcmp(scheme, "https")) ||
         curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
-        err_set(e, ERR_USAGE, "--judge %s: expected demo or an address as https://host/v1",
-                excerpt(c, c->set.url));
+        err_set(e, ERR_USAGE, "--judge: expected demo or an address as https://host/v1");
         goto done;
     }
     if (url_part(u, CURLUPART_USER) || url_part(u, CURLUPART_PASSWORD) ||
@@ -499,6 +498,24 @@ static void start_due(struct chat *c, struct err *e)
     }
 }
 
+/* Milliseconds until a waiting request may start; short enough to notice a signal. */
+static int nap_ms(const struct chat *c)
+{
+    int64_t now = now_ms(), soonest = now + NAP_MS;
+    for (int i = 0; i < c->set.concurrency; i++) {
+        int64_t due = c->slots[i].due_ms;
+        if (c->slots[i].state != WAITING)
+            continue;
+        if (due < c->not_before_ms)
+            due = c->not_before_ms;
+        if (due < c->next_start_ms)
+            due = c->next_start_ms;
+        if (due < soonest)
+            soonest = due;
+    }
+    return soonest > now ? (int)(soonest - now) : 0;
+}
+
 static bool finish(struct chat *c, struct slot *s, CURLcode rc, struct chat_reply *r, struct err *e)
 {
     arena_reset(&c->arena);
@@ -543,7 +560,7 @@ static bool next(struct chat *c, struct chat_reply *reply, struct err *e)
         if (finish(c, s, m->data.result, reply, e) || e->code != OK)
             return true;
     }
-    curl_multi_poll(c->multi, NULL, 0, NAP_MS, NULL);
+    curl_multi_poll(c->multi, NULL, 0, nap_ms(c), NULL);
     return false;
 }
 

@@ -471,7 +471,7 @@ static size_t plan(struct job *job, struct mark *marks, struct err *e)
     return n_draws;
 }
 
-enum status judge_all(struct judge *j, const struct split *s, const char *label,
+enum status judge_all(struct judge *j, struct split *s, const char *label,
                       const char *const *replies, struct results *store, struct mark *marks,
                       struct err *e)
 {
@@ -491,8 +491,7 @@ enum status judge_all(struct judge *j, const struct split *s, const char *label,
     if (j->kind == ENDPOINT && !store)
         return err_set(e, ERR_USAGE, "what a judge says is kept in the store: judge stored replies "
                        "with llava-eval judge, or give recorded ones with --reviews");
-    /* The questions are the caller's: judge_open reads its assets into them. */
-    if (s->benchmark->judge_open(s->dir, (struct questions *)&s->questions, e) != OK)
+    if (s->benchmark->judge_open(s->dir, &s->questions, e) != OK)
         return e->code;
     if (together && results_begin(store, e) != OK)
         return e->code;

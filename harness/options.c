@@ -328,8 +328,11 @@ static const char *nearest_option(const char *word, unsigned verb)
     const char *names[COUNT(options) + COUNT(aliases) + 3] = { "help", "version" };
     size_t n = 2;
     for (size_t i = 0; i < COUNT(options); i++)
-        if (options[i].verbs & verb)
+        if (options[i].verbs & verb) {
+            if (strlen(word) > 2 && !strncmp(options[i].name, word, strlen(word)))
+                return options[i].name;                     /* --temp */
             names[n++] = options[i].name;
+        }
     for (size_t i = 0; i < COUNT(aliases); i++)
         if (find_option(aliases[i], strlen(aliases[i]))->verbs & verb)
             names[n++] = aliases[i];
@@ -622,7 +625,7 @@ static void shard_from_slurm(struct options *o)
         number_of("SLURM_ARRAY_TASK_STEP", &step);
         if (step < 1)
             step = 1;
-        id = (id - from) / step;
+        id = from < 0 || id < from ? -1 : (id - from) / step;
         known = true;
     } else if (number_of("SLURM_PROCID", &id) &&
                (number_of("SLURM_STEP_NUM_TASKS", &n) || number_of("SLURM_NTASKS", &n))) {
@@ -829,11 +832,10 @@ static enum status settle_judge(struct options *o, const struct verb_text *verb,
     if (!o->judge || !strcmp(o->judge, "demo"))
         return OK;
     if (!strstr(o->judge, "://"))
-        return err_set(e, ERR_USAGE, "--judge %s: expected demo or an address as https://host/v1",
-                       o->judge);
+        return err_set(e, ERR_USAGE, "--judge: expected demo or an address as https://host/v1");
     if (!o->judge_model)
-        return err_set(e, ERR_USAGE, "--judge %s needs --judge-model NAME: its name is part of the "
-                       "score", o->judge);
+        return err_set(e, ERR_USAGE, "--judge URL needs --judge-model NAME: the judge is part of the "
+                       "score");
     if (o->judge_max_cost >= 0 && !(o->judge_price_in > 0 && o->judge_price_out > 0))
         return err_set(e, ERR_USAGE, "--judge-max-cost needs --judge-price-in and --judge-price-out: "
                        "no prices are built in");

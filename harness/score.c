@@ -192,7 +192,7 @@ static void warn_about(const struct answers *a, const char *path)
 }
 
 /* The answers of --answers, judged without a store. */
-static enum status judge_given(const struct options *o, const struct split *s,
+static enum status judge_given(const struct options *o, struct split *s,
                                const char *const *replies, struct arena *a, struct mark **marks,
                                int *passes, struct err *e)
 {

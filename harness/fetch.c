@@ -539,12 +539,14 @@ static enum status fetch_plain(struct fetch *f, const struct source *s, struct e
     const char *staged = place(f, path_join(&f->arena, ".download", s->path));
     if (!m)
         return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
-    if (download(f, s, staged, m, e) != OK || settle_file(staged, place(f, s->path), e) != OK)
+    if (download(f, s, staged, m, e) != OK)
         return e->code;
     m->complete = true;
     m->splits = s->splits ? s->splits : f->b->splits;
     manifest_add_file(&f->manifest, s->path, m->sha256);
-    return manifest_write(&f->manifest, e);
+    if (manifest_write(&f->manifest, e) == OK)              /* first: where it came from is known */
+        settle_file(staged, place(f, s->path), e);          /* of every file that is in place */
+    return e->code;
 }
 
 /* ---- an archive -------------------------------------------------------------------------------- */

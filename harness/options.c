@@ -330,7 +330,7 @@ static const char *nearest_option(const char *word, unsigned verb)
     for (size_t i = 0; i < COUNT(options); i++)
         if (options[i].verbs & verb) {
             if (strlen(word) > 2 && !strncmp(options[i].name, word, strlen(word)))
-                return options[i].name;                     /* --temp */
+                return options[i].name;                     /* --temper */
             names[n++] = options[i].name;
         }
     for (size_t i = 0; i < COUNT(aliases); i++)

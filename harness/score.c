@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/file.h"
 #include "harness/judge.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
@@ -273,6 +274,8 @@ static enum status score_stored(struct options *o, bool only_judged, struct err 
     struct results_run_row *runs = NULL;
     size_t n = 0, total_missing = 0;
 
+    if (!file_exists(o->db))
+        return err_set(e, ERR_DATA, "%s: there is no such store: run something first", o->db);
     if (judge_open(&judge, o, run_stopped, e) != OK ||
         results_open(&store, o->db, RESULTS_WRITE, e) != OK ||
         results_runs(store, &a, &runs, &n, e) != OK)

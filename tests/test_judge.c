@@ -695,6 +695,85 @@ TEST(judge_asks_before_it_spends)
     close(nobody);
 }
 
+/* A run of these replies in a new store. */
+static int64_t store_run(struct results *store, struct err *e)
+{
+    struct results_model model = { .label = "model", .weights_sha256 = "aa" };
+    struct results_dataset dataset = { "mmvet", "test", "bb", N, true };
+    struct results_question rows[N];
+    struct results_run run = { .prompts = "paper", .prompt_sha256 = "cc", .conversation = "v1",
+                               .image_mode = "pad", .dtype = "fp32", .decode = "{}",
+                               .program = "x", .device = "cpu", .host = "here" };
+    int64_t id = 0;
+
+    for (int i = 0; i < N; i++)
+        rows[i] = (struct results_question){ .key = "k", .text = "t" };
+    CHECK_OK(results_model(store, &model, &run.model, e), *e);
+    CHECK_OK(results_dataset(store, &dataset, &run.dataset, e), *e);
+    CHECK_OK(results_questions(store, run.dataset, rows, N, e), *e);
+    CHECK_OK(results_run(store, &run, false, &id, e), *e);
+    CHECK_OK(results_begin(store, e), *e);
+    for (int i = 0; i < N; i++)
+        CHECK_OK(results_reply_add(store, id, (size_t)i, &(struct results_reply){
+            .text = replies[i], .finish = "stop" }, e), *e);
+    CHECK_OK(results_commit(store, e), *e);
+    return id;
+}
+
+/* Judges and scores the run as the options say; the headline's row. */
+static struct results_score_row score(struct bench *b, struct results *store, int64_t run,
+                                      size_t *missing, struct arena *a)
+{
+    struct judge *j = NULL;
+    struct results_score_row *rows = NULL, found = { 0 };
+    size_t n = 0;
+
+    if (CHECK_OK(judge_open(&j, &b->o, go_on, &b->err), b->err))
+        CHECK_OK(run_score(j, &b->split, "model", store, run, missing, &b->err), b->err);
+    judge_close(j);
+    CHECK_OK(results_leaderboard(store, a, &rows, &n, &b->err), b->err);
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].headline)
+            found = rows[i];
+    return found;
+}
+
+TEST(judge_is_part_of_the_score)
+{
+    struct bench b, other;
+    struct results *store = NULL;
+    struct results_score_row row;
+    struct arena a = { 0 };
+    struct err e = { 0 };
+    size_t missing = 9;
+
+    bench_open(&b, grade);
+    bench_open(&other, climb);
+    CHECK_OK(results_open(&store, "store.db", RESULTS_WRITE, &e), e);
+    int64_t run = store_run(store, &e);
+    b.o.judge = NULL;                                       /* nobody: no score at all */
+    row = score(&b, store, run, &missing, &a);
+    CHECK_INT(missing, N);
+    CHECK(row.metric == NULL);
+    b.o.judge = b.url;
+    row = score(&b, store, run, &missing, &a);
+    CHECK_INT(missing, 0);
+    CHECK_STR(row.judge, "judge-2024 (as judge)");
+    CHECK_NEAR(row.value, 26.5, 1e-9);                      /* grades .11 .21 .31 .41, and .01 more */
+    CHECK(!row.partial);
+    row = score(&other, store, run, &missing, &a);          /* one of four cannot be judged */
+    CHECK_INT(missing, 1);
+    CHECK(row.partial);
+    b.o.judge = "demo";
+    row = score(&b, store, run, &missing, &a);
+    CHECK_STR(row.judge, "demo");
+    CHECK_INT(missing, 0);
+    results_close(store);
+    arena_free(&a);
+    bench_close(&b);
+    bench_close(&other);
+}
+
 static bool holds(const char *path, const char *needle)
 {
     struct file f;

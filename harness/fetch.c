@@ -916,8 +916,9 @@ static void say_sizes(struct fetch *f)
         unknown += size < 0;
         n++;
     }
-    say_note("%s:%s: fetching %d file%s, %.1f MB%s%s", f->b->name, f->split, n, n == 1 ? "" : "s",
-             (double)bytes / 1e6, unknown ? arena_fmt(&f->arena, " and %d of unknown size", unknown)
+    say_note("%s:%s: fetching %d file%s, %.1f %s%s%s", f->b->name, f->split, n, n == 1 ? "" : "s",
+             (double)bytes / (bytes < 1000000 ? 1e3 : bytes < 1000000000 ? 1e6 : 1e9),
+             bytes < 1000000 ? "kB" : bytes < 1000000000 ? "MB" : "GB", unknown ? arena_fmt(&f->arena, " and %d of unknown size", unknown)
                                           : "", one_by_one ? ", and pictures one by one" : "");
 }
 

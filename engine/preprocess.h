@@ -12,6 +12,10 @@ enum status preprocess(uint8_t *out, const struct image *in, int side, bool pad,
 enum status resize_bicubic(uint8_t *out, int ow, int oh, const uint8_t *in, int w, int h,
                            struct err *e);
 
+/* The same bits without vectors: what the other is tested against. */
+enum status resize_bicubic_plain(uint8_t *out, int ow, int oh, const uint8_t *in, int w, int h,
+                                 struct err *e);
+
 /* Rescale and normalise: table[c][u] = ((float)(u * (1.0/255)) - mean[c]) / std[c]. */
 void normalise_table(float table[3][256]);
 

@@ -1,0 +1,18 @@
+/* image_private.h -- the decoders behind image_decode, one per format that no library is used for.
+ *
+ * Each is given a whole file whose first bytes have been recognised, and fills out with malloc. */
+#ifndef ENGINE_IMAGE_PRIVATE_H
+#define ENGINE_IMAGE_PRIVATE_H
+
+#include "engine/image.h"
+
+enum status image_decode_bmp(struct image *out, const unsigned char *at, size_t n, struct err *e);
+enum status image_decode_gif(struct image *out, const unsigned char *at, size_t n, struct err *e);
+
+/* out->rgb for width x height, checked against IMAGE_MAX_PIXELS. */
+enum status image_allocate(struct image *out, int64_t width, int64_t height, struct err *e);
+
+/* A palette index that the file's palette does not reach is that grey: Pillow's palettes start so. */
+void image_grey_palette(uint8_t palette[256][3]);
+
+#endif

@@ -431,7 +431,7 @@ static enum status make_name(struct judge *j, struct err *e)
     for (int i = 0; i < j->n_served; i++)
         str_addf(&name, "%s%s", i ? " + " : "", j->served[i]);
     if (j->kind == ENDPOINT && (j->n_served > 1 || strcmp(j->served[0], j->o->judge_model)))
-        str_addf(&name, " (as %s)", j->o->judge_model);
+        str_addf(&name, " as %s", j->o->judge_model);
     if (reasoning(j))
         str_add(&name, ", reasoning");
     if (j->n_served > 1)

@@ -2,7 +2,8 @@
  *
  * The wide table has a row for each model (and prompt set), a column for each benchmark. Marks say
  * what a figure is not: – no score, † partial (questions missing or a selection), ‡ not the data of
- * the official release. A judged figure names its judge. */
+ * the official release. A judged figure stands in a column of its judge: those of different judges do
+ * not compare. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,7 +78,7 @@ static void rows_json(const struct options *o, const struct results_score_row *r
 
 /* ---- the wide table -------------------------------------------------------------------------- */
 
-struct column { const struct benchmark *benchmark; const char *split, *metric; };
+struct column { const struct benchmark *benchmark; const char *split, *metric, *judge; };
 struct line { const char *model, *connector, *prompts; };
 
 struct wide {
@@ -94,7 +95,8 @@ static int find_column(struct wide *w, const struct results_score_row *r)
 {
     for (int c = 0; c < w->n_columns; c++)
         if (!strcmp(w->columns[c].benchmark->name, r->benchmark) &&
-            !strcmp(w->columns[c].split, r->split) && !strcmp(w->columns[c].metric, r->metric))
+            !strcmp(w->columns[c].split, r->split) && !strcmp(w->columns[c].metric, r->metric) &&
+            same_text(w->columns[c].judge, r->judge))
             return c;
     return -1;
 }
@@ -110,7 +112,7 @@ static void find_columns(struct wide *w, const struct options *o,
                     rows[i].headline == (headline != 0) && w->n_columns < MOST_COLUMNS &&
                     find_column(w, &rows[i]) < 0)
                     w->columns[w->n_columns++] =
-                        (struct column){ benchmarks[b], rows[i].split, rows[i].metric };
+                        (struct column){ benchmarks[b], rows[i].split, rows[i].metric, rows[i].judge };
 }
 
 static int find_line(const struct wide *w, const struct results_score_row *r)
@@ -156,8 +158,8 @@ static const char *column_title(struct wide *w, const struct column *c)
         title = arena_fmt(&w->arena, "%s %s", title, c->split);
     if (strcmp(c->metric, c->benchmark->headline))
         title = arena_fmt(&w->arena, "%s %s", title, c->metric);
-    if (c->benchmark->judge_mark && w->any_demo_judge)
-        title = arena_fmt(&w->arena, "%s (demo)", title);
+    if (c->judge)
+        title = arena_fmt(&w->arena, "%s (%s)", title, c->judge);
     return title;
 }
 

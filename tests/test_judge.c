@@ -527,7 +527,7 @@ TEST(judge_marks_depend_on_no_concurrency)
             CHECK_NEAR(b.marks[p][i].a, 0.1 * (i + 1) + 0.01 * (p + 1), 1e-12);
             CHECK(!b.marks[p][i].missing && !b.marks[p][i].unread);
         }
-    CHECK_STR(b.name, "judge-2024 (as judge)");
+    CHECK_STR(b.name, "judge-2024 as judge");
     snprintf(body, sizeof body, "{\"model\":\"judge\",\"messages\":[{\"role\":\"user\",\"content\":"
              "\"Table\\nQ | G | P | C\\n\\nq one? | a | an \\\"a\\\"\\n | \"}],\"temperature\":0.0,"
              "\"max_tokens\":3}");
@@ -646,7 +646,7 @@ TEST(judge_profile_and_name_are_part_of_the_request)
     b.o.judge_profile = "reasoning";
     CHECK_OK(judge(&b, go_on), b.err);
     CHECK_INT(httpd_calls(b.server), 2 * N * PASSES);
-    CHECK_STR(b.name, "judge-2024 (as judge), reasoning");
+    CHECK_STR(b.name, "judge-2024 as judge, reasoning");
     CHECK(strstr(b.script.body[N * PASSES], "\"max_completion_tokens\":4096") != NULL);
     CHECK(strstr(b.script.body[N * PASSES], "temperature") == NULL);
     CHECK(strstr(b.script.body[N * PASSES], "max_tokens") == NULL);
@@ -758,7 +758,7 @@ TEST(judge_is_part_of_the_score)
     b.o.judge = b.url;
     row = score(&b, store, run, &missing, &a);
     CHECK_INT(missing, 0);
-    CHECK_STR(row.judge, "judge-2024 (as judge)");
+    CHECK_STR(row.judge, "judge-2024 as judge");
     CHECK_NEAR(row.value, 26.5, 1e-9);                      /* grades .11 .21 .31 .41, and .01 more */
     CHECK(!row.partial);
     row = score(&other, store, run, &missing, &a);          /* one of four cannot be judged */

@@ -50,6 +50,7 @@ struct job {
     const struct split *s;
     const char *const *replies;
     struct results *store;
+    struct str *reviews;                /* what is stored is also written there; or NULL */
     struct arena keep, scratch;         /* for the whole job; for one request */
     struct draw *draws;
     size_t n;                           /* to be asked */
@@ -152,6 +153,28 @@ static bool settled(const struct benchmark *b, struct draw *d, const char *said)
     return true;
 }
 
+static void add_review(const struct job *job, const struct draw *d, const char *said,
+                       const char *served)
+{
+    const char *id = job->s->questions.at[d->question].id;
+    int64_t number;
+
+    str_add(job->reviews, "{\"question_id\":");
+    if (str_to_int(id, &number))
+        str_add(job->reviews, id);
+    else
+        str_add_json(job->reviews, id);
+    str_addf(job->reviews, ",\"run\":%d,\"attempt\":%d,\"reply\":", d->pass, d->attempt);
+    str_add_json(job->reviews, said);
+    str_add(job->reviews, ",\"judge\":");
+    str_add_json(job->reviews, job->j->kind == DEMO ? "demo" : job->j->o->judge_model);
+    if (served) {
+        str_add(job->reviews, ",\"model_served\":");
+        str_add_json(job->reviews, served);
+    }
+    str_add(job->reviews, "}\n");
+}
+
 /* Goes through the attempts that are stored. True: *r is to be asked now; false: nothing is (the
  * mark stands), or e is set. */
 static bool due(struct job *job, struct draw *d, struct judge_request *r, struct err *e)
@@ -170,6 +193,8 @@ static bool due(struct job *job, struct draw *d, struct judge_request *r, struct
             return false;
         if (!said)
             return true;
+        if (job->reviews)
+            add_review(job, d, said, served);
         note_served(job->j, served ? served : job->j->kind == DEMO ? "demo" : job->j->o->judge_model);
         if (settled(b, d, said))
             return false;
@@ -461,7 +486,7 @@ static size_t plan(struct job *job, struct mark *marks, struct err *e)
             if (!job->replies[i] || !s->selected[i])
                 continue;
             n_draws++;
-            if (job->j->kind == DEMO)
+            if (job->j->kind == DEMO && !job->reviews)
                 ask_demo(job, &d, e);
             else if (due(job, &d, &r, e)) {
                 estimate(job->j, &d, &r);
@@ -504,6 +529,23 @@ enum status judge_all(struct judge *j, struct split *s, const char *label,
         judge_by_endpoint(&job, label, n_draws, e);
     if (e->code == OK && !j->o->dry_run)
         make_name(j, e);
+    arena_free(&job.keep);
+    arena_free(&job.scratch);
+    return e->code;
+}
+
+enum status judge_export(struct judge *j, struct split *s, const char *const *replies,
+                         struct results *store, struct str *out, size_t *missing, struct err *e)
+{
+    struct job job = { .j = j, .s = s, .replies = replies, .store = store, .reviews = out };
+    size_t n_marks = (size_t)judge_passes(j, s->benchmark) * s->questions.n;
+    struct mark *marks = arena_array(&job.keep, n_marks, sizeof *marks);
+
+    if (!marks)
+        err_set(e, ERR_MEMORY, "no memory to write %zu judgements", n_marks);
+    else if (s->benchmark->judge_open(s->dir, &s->questions, e) == OK)
+        plan(&job, marks, e);
+    *missing = job.n;
     arena_free(&job.keep);
     arena_free(&job.scratch);
     return e->code;

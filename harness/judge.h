@@ -27,6 +27,11 @@ enum status judge_all(struct judge *j, struct split *s, const char *label,
                       const char *const *replies, struct results *store, struct mark *marks,
                       struct err *e);
 
+/* Appends the judge's stored replies as a reviews file, which score --reviews reads: a line for each
+ * question, pass and attempt. *missing: judgements that the store has not. Asks nobody. */
+enum status judge_export(struct judge *j, struct split *s, const char *const *replies,
+                         struct results *store, struct str *out, size_t *missing, struct err *e);
+
 /* The name that the marks of the last judge_all carry: the served model's, the one asked for where it
  * differs, the profile where the call was not the official one. NULL: nothing was judged. */
 const char *judge_name(const struct judge *j);

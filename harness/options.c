@@ -56,10 +56,11 @@ static const struct verb_text {
       "With --answers FILE: JSON lines with question_id and text, made by any program. The store "
       "is left alone unless --as gives them a label of their own.",
       "llava-eval score --benchmark pope --answers answers.jsonl --json" },
-    { "judge", JUDGE, "", 0, "have stored replies judged (llavabench, mmvet), and score them",
+    { "judge", JUDGE, "[export]", 1, "have stored replies judged (llavabench, mmvet), and score them",
       "Calls, tokens and, with prices, the cost are said first. What was judged is stored and not "
       "asked again; a judgement that failed is missing, never a score. The judge's name is part of "
-      "the score.",
+      "the score. judge export writes what it said, for score --reviews (one --benchmark, one "
+      "--model; to --out, or standard output).",
       "llava-eval judge --suite llavabench --judge https://api.openai.com/v1 --judge-model NAME "
       "--dry-run" },
     { "leaderboard", LEADERBOARD, "", 0, "tables from the store",
@@ -132,8 +133,9 @@ static const struct option_text {
     { "partial", NULL, 0, NULL, FLAG, AT(partial), 0, 0, SCORE, G_WHAT,
       "figures over what is answered, where the official rule would give none" },
 
-    { "model", "model-path", 0, "PATH|HUB_ID[=LABEL]", MODELS, AT(models), 0, 0, MODEL | FETCH,
-      G_MODEL, "a checkpoint; may be given several times. LABEL: its name in tables" },
+    { "model", "model-path", 0, "PATH|HUB_ID[=LABEL]", MODELS, AT(models), 0, 0,
+      MODEL | FETCH | JUDGE, G_MODEL,
+      "a checkpoint; may be given several times. LABEL: its name in tables, enough for judge" },
     { "model-base", NULL, 0, "PATH", TEXT, AT(model_base), 0, 0, MODEL, G_MODEL,
       "the language model below a LoRA or a connector" },
     { "vision-tower", NULL, 0, "PATH", TEXT, AT(vision_tower), 0, 0, MODEL, G_MODEL,
@@ -219,7 +221,8 @@ static const struct option_text {
       "keep the answers of --answers in the store, under this name" },
     { "reviews", NULL, 0, "FILE", TEXT, AT(reviews), 0, 0, SCORE, G_OUT,
       "recorded judge replies (llavabench, mmvet)" },
-    { "out", NULL, 0, "FILE", TEXT, AT(out), 0, 0, EXPORT, G_OUT, "where to write" },
+    { "out", NULL, 0, "FILE", TEXT, AT(out), 0, 0, EXPORT | JUDGE, G_OUT,
+      "where to write" },
     { "image", NULL, 0, "FILE", TEXT, AT(image), 0, 0, ASK, G_OUT, "a picture" },
     { "prompt", NULL, 0, "TEXT", TEXT, AT(prompt), 0, 0, ASK, G_OUT, "the question" },
     { "prompt-raw", NULL, 0, NULL, FLAG, AT(prompt_raw), 0, 0, ASK, G_OUT,

@@ -265,6 +265,15 @@ done:
     return e->code;
 }
 
+/* --model restricts to labels; without one all are meant. */
+static bool asked_for(const struct options *o, const char *label)
+{
+    for (int i = 0; i < o->n_models; i++)
+        if (!strcmp(o->models[i].label, label))
+            return true;
+    return o->n_models == 0;
+}
+
 /* Scores again what the store holds, for the suite asked for. */
 static enum status score_stored(struct options *o, bool only_judged, struct err *e)
 {
@@ -288,7 +297,7 @@ static enum status score_stored(struct options *o, bool only_judged, struct err 
         for (size_t r = 0; r < n && e->code == OK; r++) {
             size_t missing = 0;
             if (strcmp(runs[r].benchmark, o->suite[i].benchmark) ||
-                strcmp(runs[r].split, o->suite[i].split))
+                strcmp(runs[r].split, o->suite[i].split) || !asked_for(o, runs[r].model))
                 continue;
             if (!opened && split_open(&s, o, &o->suite[i], e) == OK) {
                 split_leave_out_unasked(&s);
@@ -313,6 +322,80 @@ done:
     return e->code;
 }
 
+/* ---- judge ----------------------------------------------------------------------------------- */
+
+/* The newest run of the model, or 0. */
+static int64_t newest_run(const struct options *o, const struct results_run_row *runs, size_t n,
+                          const struct split *s)
+{
+    int64_t id = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(runs[i].benchmark, s->benchmark->name) && !strcmp(runs[i].split, s->name) &&
+            !strcmp(runs[i].model, o->models[0].label) && !strcmp(runs[i].dataset_sha256, s->hash))
+            id = runs[i].id;
+    return id;
+}
+
+static enum status write_reviews(const struct options *o, const struct str *out, size_t missing,
+                                 struct err *e)
+{
+    if (out->failed)
+        err_set(e, ERR_MEMORY, "no memory for the reviews");
+    else if (o->out)
+        file_write(o->out, out->at, out->n, e);
+    else if (fwrite(out->at, 1, out->n, stdout) != out->n)
+        err_set(e, ERR_INTERNAL, "cannot write to standard output");
+    if (e->code == OK && missing)
+        err_set(e, ERR_INCOMPLETE, "%zu judgements are missing: have them made with llava-eval judge",
+                missing);
+    return e->code;
+}
+
+static enum status export_run(const struct options *o, struct judge *judge, struct split *s,
+                              struct results *store, struct err *e)
+{
+    struct arena a = { 0 };
+    struct results_run_row *runs = NULL;
+    struct str out;
+    size_t n = 0, missing = 0;
+    int64_t run = 0;
+    const char **replies = arena_array(&a, s->questions.n, sizeof *replies);
+
+    str_init(&out, OUTPUT_LIMIT);
+    split_leave_out_unasked(s);
+    if (!replies)
+        err_set(e, ERR_MEMORY, "no memory for %zu replies", s->questions.n);
+    else if (results_runs(store, &a, &runs, &n, e) == OK && !(run = newest_run(o, runs, n, s)))
+        err_set(e, ERR_DATA, "%s: no run of %s over this %s", o->db, o->models[0].label,
+                s->benchmark->name);
+    else if (e->code == OK &&
+             results_replies(store, run, s->questions.n, &a, replies, NULL, e) == OK &&
+             judge_export(judge, s, replies, store, &out, &missing, e) == OK)
+        write_reviews(o, &out, missing, e);
+    str_free(&out);
+    arena_free(&a);
+    return e->code;
+}
+
+static enum status export_reviews(const struct options *o, struct err *e)
+{
+    struct results *store = NULL;
+    struct judge *judge = NULL;
+    struct split s = { 0 };
+
+    if (!o->suite_given || o->n_suite != 1 || o->n_models != 1 ||
+        !benchmark_find(o->suite[0].benchmark)->judge_mark)
+        return err_set(e, ERR_USAGE, "judge export needs one judged --benchmark and one --model");
+    if (judge_open(&judge, o, run_stopped, e) == OK &&
+        results_open(&store, o->db, RESULTS_READ, e) == OK &&
+        split_open(&s, o, &o->suite[0], e) == OK)
+        export_run(o, judge, &s, store, e);
+    split_free(&s);
+    judge_close(judge);
+    results_close(store);
+    return e->code;
+}
+
 static enum status then_leaderboard(struct options *o, enum status status)
 {
     struct err table = { 0 };
@@ -323,6 +406,10 @@ static enum status then_leaderboard(struct options *o, enum status status)
 
 enum status verb_judge(struct options *o, struct err *e)
 {
+    if (o->n_words && strcmp(o->words[0], "export"))
+        return err_set(e, ERR_USAGE, "judge does not know \"%s\", only export", o->words[0]);
+    if (o->n_words)
+        return export_reviews(o, e);
     run_catch_signals();
     enum status status = score_stored(o, true, e);
     return o->dry_run ? status : then_leaderboard(o, status);

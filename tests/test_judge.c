@@ -64,7 +64,8 @@ static void play(struct httpd_call *c)
 
     note(s, c);
     if (step->after_ms)
-        nanosleep(&(struct timespec){ 0, step->after_ms * 1000000L }, NULL);
+        nanosleep(&(struct timespec){ step->after_ms / 1000, step->after_ms % 1000 * 1000000L },
+                  NULL);
     if (step->status)
         httpd_send_part(c, step->status, step->headers ? step->headers : "", body, strlen(body),
                         strlen(body) - step->cut);
@@ -261,6 +262,30 @@ TEST(judge_waits_as_long_as_it_is_asked)
         if (!CHECK(got.ms >= rows[i].least_ms && got.ms < rows[i].least_ms + 4000))
             CHECK_INT(got.ms, rows[i].least_ms);
     }
+}
+
+/* The server sleeps under its lock: the second try is answered when the first has been. */
+TEST(judge_tries_again_after_a_timeout)
+{
+    static const struct step steps[] = { { 200, NULL, SAYS("\"late\""), 0, 1300 },
+                                         { 200, NULL, SAYS("\"1\""), 0, 0 } };
+    struct script script = { .steps = steps, .n = 2 };
+    struct httpd *server = httpd_start(play, &script);
+    struct err e = { 0 };
+    struct chat *c;
+    struct chat_reply r;
+    char url[64];
+    struct chat_options o = { .url = base_of(server, url), .concurrency = 1, .timeout_s = 1,
+                              .tries = 3, .wait_ms = 1 };
+
+    CHECK_OK(chat_open(&c, &o, &e), e);
+    CHECK(chat_ask(c, "a", 1, &r));
+    CHECK_OK(chat_next(c, &r, &e), e);
+    CHECK_STR(r.text, "1");
+    CHECK_INT(r.lost, 1);                                   /* it may be on the bill */
+    CHECK_INT(httpd_calls(server), 2);
+    chat_close(c);
+    httpd_stop(server);
 }
 
 TEST(judge_holds_all_calls_after_a_429)
@@ -634,6 +659,55 @@ TEST(judge_climbs_the_ladder)
     CHECK_INT(httpd_calls(b.server), PASSES * (3 + 3 + 1 + 5));
     CHECK_OK(judge(&b, go_on), b.err);                      /* only what failed is asked again */
     CHECK_INT(httpd_calls(b.server), PASSES * (3 + 3 + 1 + 5) + PASSES);
+    bench_close(&b);
+}
+
+TEST(judge_export_is_a_reviews_file)
+{
+    struct bench b;
+    struct arena a = { 0 };
+    struct judge *j = NULL;
+    struct results *store = NULL;
+    struct str out;
+    struct scores extra;
+    struct mark *marks = NULL;
+    size_t missing = 0;
+    int passes = 0, calls;
+
+    str_init(&out, 1 << 20);
+    scores_init(&extra, &a);
+    bench_open(&b, climb);
+    b.selected[2] = false;                                  /* the one that cannot be judged */
+    CHECK_OK(judge(&b, go_on), b.err);
+    calls = httpd_calls(b.server);
+    CHECK_OK(results_open(&store, "store.db", RESULTS_WRITE, &b.err), b.err);
+    CHECK_OK(judge_open(&j, &b.o, go_on, &b.err), b.err);
+    CHECK_OK(judge_export(j, &b.split, replies, store, &out, &missing, &b.err), b.err);
+    CHECK_INT(missing, 0);
+    static const char line[] = "{\"question_id\":\"v1_0\",\"run\":0,\"attempt\":0,\"reply\":\"maybe\","
+                               "\"judge\":\"judge\",\"model_served\":\"judge-2024\"}\n";
+    CHECK(!strncmp(out.at, line, strlen(line)));
+    put("reviews.jsonl", out.at);
+    CHECK_OK(b.split.benchmark->reviews(&b.fixture.questions, "reviews.jsonl", true, &a, &marks,
+                                        &passes, &extra, &b.err), b.err);
+    if (CHECK_INT(passes, PASSES))
+        for (int p = 0; p < PASSES; p++)
+            for (int i = 0; i < N; i++) {
+                const struct mark *read = &marks[p * N + i];
+                CHECK(read->missing == b.marks[p][i].missing);
+                CHECK(i == 2 || (read->unread == b.marks[p][i].unread &&
+                                 read->a == b.marks[p][i].a));
+            }
+    str_clear(&out);
+    b.selected[2] = true;
+    CHECK_OK(judge_export(j, &b.split, replies, store, &out, &missing, &b.err), b.err);
+    CHECK_INT(missing, PASSES);
+    CHECK_INT(httpd_calls(b.server), calls);                /* nobody was asked */
+    judge_close(j);
+    results_close(store);
+    scores_free(&extra);
+    str_free(&out);
+    arena_free(&a);
     bench_close(&b);
 }
 

@@ -151,14 +151,14 @@ static enum status check_url(struct chat *c, CURLU *u, struct err *e)
     }
     if (url_part(u, CURLUPART_USER) || url_part(u, CURLUPART_PASSWORD) ||
         url_part(u, CURLUPART_QUERY) || url_part(u, CURLUPART_FRAGMENT)) {
-        err_set(e, ERR_USAGE, "--judge: the address of %s holds a name, a password or a query; a key "
-                "belongs into the environment", host);
+        err_set(e, ERR_USAGE, "--judge: the address of %s holds a name, a password or a query; a "
+                "key belongs into the environment", host);
         goto done;
     }
     c->local = loopback(host);
     if (!strcmp(scheme, "http") && !c->local && !private_network(host) && !c->set.insecure_http) {
-        err_set(e, ERR_USAGE, "--judge http://%s: without https the key and all texts can be read on "
-                "the way (--judge-insecure-http allows it)", host);
+        err_set(e, ERR_USAGE, "--judge http://%s: without https the key and all texts can be read "
+                "on the way (--judge-insecure-http allows it)", host);
         goto done;
     }
     str_add(&longer, path);
@@ -362,7 +362,7 @@ static bool may_pass(long status)
            (status >= 502 && status <= 504) || (status >= 520 && status <= 529);
 }
 
-/* ---- what an attempt comes to ------------------------------------------------------------------ */
+/* ---- what an attempt comes to ----------------------------------------------------------------- */
 
 enum outcome { DONE, AGAIN, GIVEN_UP, STOP };   /* STOP: e says why */
 
@@ -395,8 +395,8 @@ static enum outcome read_failure(struct chat *c, const struct slot *s, long stat
     if (status == 400 && (!strcmp(k.param, "max_tokens") || !strcmp(k.param, "temperature")))
         return stop(c, e, status, "the model does not take the classic parameters (try "
                     "--judge-profile reasoning)", k.message);
-    return stop(c, e, status, status == 404 ? "no such path or model there" : "it refuses the request",
-                k.message);
+    return stop(c, e, status,
+                status == 404 ? "no such path or model there" : "it refuses the request", k.message);
 }
 
 static enum outcome read_transfer(struct chat *c, const struct slot *s, CURLcode rc,
@@ -435,8 +435,8 @@ static enum outcome read_attempt(struct chat *c, struct slot *s, CURLcode rc, st
     if (rc == CURLE_OK && status == 200 && read_completion(c, s, r)) {
         r->missing = NULL;
         if (r->text && !*r->text && r->finish && !strcmp(r->finish, "length"))
-            return stop(c, e, status, "the token limit ends its replies before their first word (try "
-                        "--judge-profile reasoning)", "");
+            return stop(c, e, status, "the token limit ends its replies before their first word "
+                        "(try --judge-profile reasoning)", "");
         return DONE;
     }
     bool sent = rc != CURLE_COULDNT_RESOLVE_HOST && rc != CURLE_COULDNT_RESOLVE_PROXY &&

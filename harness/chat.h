@@ -25,12 +25,12 @@ struct chat;                        /* borrows the strings of its options */
 enum status chat_open(struct chat **out, const struct chat_options *o, struct err *e);
 void chat_close(struct chat *c);    /* ends what is in flight; NULL is fine */
 
-const char *chat_url(const struct chat *c);     /* in one form: scheme://host/.../chat/completions */
+const char *chat_url(const struct chat *c);     /* in one form: https://host/v1/chat/completions */
 const char *chat_host(const struct chat *c);
 bool chat_is_local(const struct chat *c);       /* this machine: nobody sends a bill */
 
-/* Sends the body (copied), whose reply comes with this tag. False: as many as allowed are under way;
- * take one with chat_next first. */
+/* Sends the body (copied), whose reply comes with this tag. False: as many as allowed are under
+ * way; take one with chat_next first. */
 bool chat_ask(struct chat *c, const char *body, size_t n, void *tag);
 
 struct chat_reply {

@@ -65,6 +65,11 @@ static bool reasoning(const struct judge *j)
     return j->kind == ENDPOINT && !strcmp(j->o->judge_profile, "reasoning");
 }
 
+static const char *asked_name(const struct judge *j)
+{
+    return j->kind == DEMO ? "demo" : j->o->judge_model;
+}
+
 static int cap_of(const struct judge *j, const struct judge_request *r)
 {
     return reasoning(j) ? REASONING_CAP : r->max_tokens;
@@ -108,7 +113,7 @@ static enum status hash_request(const struct judge *j, const struct judge_reques
     str_add(&text, "{\"base\":");
     str_add_json(&text, j->kind == DEMO ? "demo" : chat_url(j->chat));
     str_add(&text, ",\"model\":");
-    str_add_json(&text, j->kind == DEMO ? "demo" : j->o->judge_model);
+    str_add_json(&text, asked_name(j));
     str_add(&text, ",\"profile\":");
     str_add_json(&text, reasoning(j) ? "reasoning" : "classic");
     str_add(&text, ",\"messages\":");
@@ -167,7 +172,7 @@ static void add_review(const struct job *job, const struct draw *d, const char *
     str_addf(job->reviews, ",\"run\":%d,\"attempt\":%d,\"reply\":", d->pass, d->attempt);
     str_add_json(job->reviews, said);
     str_add(job->reviews, ",\"judge\":");
-    str_add_json(job->reviews, job->j->kind == DEMO ? "demo" : job->j->o->judge_model);
+    str_add_json(job->reviews, asked_name(job->j));
     if (served) {
         str_add(job->reviews, ",\"model_served\":");
         str_add_json(job->reviews, served);
@@ -195,7 +200,7 @@ static bool due(struct job *job, struct draw *d, struct judge_request *r, struct
             return true;
         if (job->reviews)
             add_review(job, d, said, served);
-        note_served(job->j, served ? served : job->j->kind == DEMO ? "demo" : job->j->o->judge_model);
+        note_served(job->j, served ? served : asked_name(job->j));
         if (settled(b, d, said))
             return false;
     }
@@ -263,8 +268,8 @@ static void say_estimate(const struct job *job, const char *label, size_t n_draw
         usual += usual_reply(j, job->draws[i].most_tokens);
         most += job->draws[i].most_tokens;
     }
-    str_addf(out, "%s %s: %zu calls to %s at %s (%zu of %zu judgements are stored), about %lld prompt "
-             "tokens and %lld of replies (at most %lld)", job->s->benchmark->name, label, job->n,
+    str_addf(out, "%s %s: %zu calls to %s at %s (%zu of %zu judgements are stored), about %lld "
+             "prompt tokens and %lld of replies (at most %lld)", job->s->benchmark->name, label, job->n,
              j->o->judge_model, chat_host(j->chat), n_draws - job->n, n_draws, (long long)prompt,
              (long long)usual, (long long)most);
     if (j->o->judge_price_in > 0 || j->o->judge_price_out > 0)
@@ -289,15 +294,17 @@ static enum status dry_run(struct job *job, const char *text, struct err *e)
     return e->code;
 }
 
+static bool free_to_ask(const struct judge *j)
+{
+    return chat_is_local(j->chat) || j->o->yes || j->o->judge_max_cost >= 0;
+}
+
 static enum status consent(const struct judge *j, struct err *e)
 {
     char answer[16] = "";
 
-    if (chat_is_local(j->chat) || j->o->yes || j->o->judge_max_cost >= 0)
+    if (free_to_ask(j))
         return OK;
-    if (!isatty(STDIN_FILENO))
-        return err_set(e, ERR_USAGE, "calls to a judge may cost money: allow them with --yes, or up "
-                       "to a sum with --judge-max-cost");
     say_note("make these calls? (y or n)");
     if (!fgets(answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
         return err_set(e, ERR_USAGE, "no judge was asked");
@@ -466,7 +473,8 @@ static enum status make_name(struct judge *j, struct err *e)
     return j->arena.failed ? err_set(e, ERR_MEMORY, "no memory for the judge's name") : OK;
 }
 
-/* Lists the draws; those that are stored become marks, the others stay, with what they would cost. */
+/* Lists the draws; those that are stored become marks, the others stay, with what they would
+ * cost. Returns how many there are in all. */
 static size_t plan(struct job *job, struct mark *marks, struct err *e)
 {
     const struct split *s = job->s;
@@ -572,8 +580,12 @@ static enum status open_endpoint(struct judge *j, enum status (*stopped)(void), 
         .stopped = stopped,
     };
     j->kind = ENDPOINT;
-    j->may_ask = !j->o->offline && strcmp(j->o->verb, "score");
-    return chat_open(&j->chat, &c, e);
+    j->may_ask = !j->o->offline && !j->o->dry_run && strcmp(j->o->verb, "score") &&
+                 j->o->n_words == 0;                        /* judge export asks nobody */
+    if (chat_open(&j->chat, &c, e) == OK && j->may_ask && !free_to_ask(j) && !isatty(STDIN_FILENO))
+        err_set(e, ERR_USAGE, "calls to a judge may cost money: allow them with --yes, or up to a "
+                "sum with --judge-max-cost");
+    return e->code;
 }
 
 enum status judge_open(struct judge **out, const struct options *o, enum status (*stopped)(void),

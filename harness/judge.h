@@ -19,21 +19,21 @@ void judge_close(struct judge *j);              /* NULL is fine */
 int judge_passes(const struct judge *j, const struct benchmark *b);
 
 /* Marks [passes][questions] of the selection's replies (NULL: missing): from the store, and what is
- * not there yet from the judge. Calls and cost are said first, and need a yes unless the endpoint is
- * this machine. What stays without judgement has its mark missing, and is said. The verb score and
- * --offline only read the store, --dry-run only says what would be asked. label: the model's name,
- * for messages. store: NULL with the demonstration's judge only. */
+ * not there yet from the judge. Calls and cost are said first, and need a yes unless the endpoint
+ * is this machine. What stays without judgement has its mark missing, and is said. The verb score
+ * and --offline only read the store, --dry-run only says what would be asked. label: the model's
+ * name, for messages. store: NULL with the demonstration's judge only. */
 enum status judge_all(struct judge *j, struct split *s, const char *label,
                       const char *const *replies, struct results *store, struct mark *marks,
                       struct err *e);
 
-/* Appends the judge's stored replies as a reviews file, which score --reviews reads: a line for each
- * question, pass and attempt. *missing: judgements that the store has not. Asks nobody. */
+/* Appends the judge's stored replies as a reviews file, which score --reviews reads: a line for
+ * each question, pass and attempt. *missing: judgements that the store has not. Asks nobody. */
 enum status judge_export(struct judge *j, struct split *s, const char *const *replies,
                          struct results *store, struct str *out, size_t *missing, struct err *e);
 
-/* The name that the marks of the last judge_all carry: the served model's, the one asked for where it
- * differs, the profile where the call was not the official one. NULL: nothing was judged. */
+/* The name that the marks of the last judge_all carry: the served model's, the one asked for where
+ * it differs, the profile where the call was not the official one. NULL: nothing was judged. */
 const char *judge_name(const struct judge *j);
 
 #endif

@@ -31,7 +31,8 @@ enum {                                                      /* verbs, as bits */
     RUN = 1 << 0, FETCH = 1 << 1, SCORE = 1 << 2, EXPORT = 1 << 3, LEADERBOARD = 1 << 4,
     SHOW = 1 << 5, ASK = 1 << 6, INSPECT = 1 << 7, LIST = 1 << 8, DESCRIBE = 1 << 9,
     BENCH = 1 << 10, HELP = 1 << 11, VERSION_VERB = 1 << 12, JUDGE = 1 << 13,
-    EVERY = ~0, DATA = RUN | FETCH | SCORE | JUDGE | EXPORT | SHOW, MODEL = RUN | ASK | INSPECT | BENCH,
+    EVERY = ~0, DATA = RUN | FETCH | SCORE | JUDGE | EXPORT | SHOW,
+    MODEL = RUN | ASK | INSPECT | BENCH,
 };
 
 static const struct verb_text {
@@ -837,11 +838,11 @@ static enum status settle_judge(struct options *o, const struct verb_text *verb,
     if (!strstr(o->judge, "://"))
         return err_set(e, ERR_USAGE, "--judge: expected demo or an address as https://host/v1");
     if (!o->judge_model)
-        return err_set(e, ERR_USAGE, "--judge URL needs --judge-model NAME: the judge is part of the "
-                       "score");
+        return err_set(e, ERR_USAGE, "--judge URL needs --judge-model NAME: the judge is part of "
+                       "the score");
     if (o->judge_max_cost >= 0 && !(o->judge_price_in > 0 && o->judge_price_out > 0))
-        return err_set(e, ERR_USAGE, "--judge-max-cost needs --judge-price-in and --judge-price-out: "
-                       "no prices are built in");
+        return err_set(e, ERR_USAGE, "--judge-max-cost needs --judge-price-in and "
+                       "--judge-price-out: no prices are built in");
     o->judge_key = variable(o->judge_key_env);
     return OK;
 }

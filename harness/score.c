@@ -1,8 +1,8 @@
 /* score.c -- from stored replies to stored scores, and from an answers file to figures.
  *
  * The questions asked are the whole: under --limit, --ids or --shard only the selection is scored,
- * and the score is marked partial. A judged benchmark needs a judge (judge.c): without one its replies
- * stay unjudged, which counts as missing. */
+ * and the score is marked partial. A judged benchmark needs a judge (judge.c): without one its
+ * replies stay unjudged, which counts as missing. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,7 +125,8 @@ enum status run_score(struct judge *judge, struct split *s, const char *label,
         goto done;
     }
     if (run_tally(s, replies, marks, passes, true, &sc, missing, e) == OK)
-        put_scores(s, store, run_id, &sc, marks ? judge_name(judge) : NULL, *missing || !s->whole, e);
+        put_scores(s, store, run_id, &sc, marks ? judge_name(judge) : NULL, *missing || !s->whole,
+                   e);
 done:
     scores_free(&sc);
     arena_free(&a);
@@ -346,8 +347,8 @@ static enum status write_reviews(const struct options *o, const struct str *out,
     else if (fwrite(out->at, 1, out->n, stdout) != out->n)
         err_set(e, ERR_INTERNAL, "cannot write to standard output");
     if (e->code == OK && missing)
-        err_set(e, ERR_INCOMPLETE, "%zu judgements are missing: have them made with llava-eval judge",
-                missing);
+        err_set(e, ERR_INCOMPLETE, "%zu judgements are missing: have them made with llava-eval "
+                "judge", missing);
     return e->code;
 }
 

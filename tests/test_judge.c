@@ -82,8 +82,8 @@ static void echo(struct httpd_call *c)
         snprintf(body, sizeof body, "{\"error\":{\"message\":\"you sent %s\"}}", c->authorization);
         httpd_send(c, 422, "", body, strlen(body));
     } else if (c->number == 2) {
-        snprintf(body, sizeof body, "{\"model\":\"%s\",\"choices\":[{\"message\":{\"content\":\"0.5 %s\"}"
-                 ",\"finish_reason\":\"%s\"}]}", c->authorization, c->authorization,
+        snprintf(body, sizeof body, "{\"model\":\"%s\",\"choices\":[{\"message\":{\"content\":"
+                 "\"0.5 %s\"},\"finish_reason\":\"%s\"}]}", c->authorization, c->authorization,
                  c->authorization);
         httpd_send(c, 200, "", body, strlen(body));
     } else {
@@ -643,9 +643,9 @@ static void climb(struct httpd_call *c)
 TEST(judge_climbs_the_ladder)
 {
     struct bench b;
+    struct mark before[PASSES][N];
 
     bench_open(&b, climb);
-    b.o.judge_concurrency = 3;
     CHECK_OK(judge(&b, go_on), b.err);
     for (int p = 0; p < PASSES; p++) {
         for (int i = 0; i < 2; i++) {
@@ -657,8 +657,14 @@ TEST(judge_climbs_the_ladder)
         CHECK(!b.marks[p][3].missing && b.marks[p][3].unread);
     }
     CHECK_INT(httpd_calls(b.server), PASSES * (3 + 3 + 1 + 5));
+    memcpy(before, b.marks, sizeof before);
+    unlink("store.db");
+    b.o.judge_concurrency = 8;
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK_INT(memcmp(before, b.marks, sizeof before), 0);
+    CHECK_INT(httpd_calls(b.server), 2 * PASSES * (3 + 3 + 1 + 5));
     CHECK_OK(judge(&b, go_on), b.err);                      /* only what failed is asked again */
-    CHECK_INT(httpd_calls(b.server), PASSES * (3 + 3 + 1 + 5) + PASSES);
+    CHECK_INT(httpd_calls(b.server), 2 * PASSES * (3 + 3 + 1 + 5) + PASSES);
     bench_close(&b);
 }
 
@@ -684,8 +690,8 @@ TEST(judge_export_is_a_reviews_file)
     CHECK_OK(judge_open(&j, &b.o, go_on, &b.err), b.err);
     CHECK_OK(judge_export(j, &b.split, replies, store, &out, &missing, &b.err), b.err);
     CHECK_INT(missing, 0);
-    static const char line[] = "{\"question_id\":\"v1_0\",\"run\":0,\"attempt\":0,\"reply\":\"maybe\","
-                               "\"judge\":\"judge\",\"model_served\":\"judge-2024\"}\n";
+    static const char line[] = "{\"question_id\":\"v1_0\",\"run\":0,\"attempt\":0,\"reply\":"
+                               "\"maybe\",\"judge\":\"judge\",\"model_served\":\"judge-2024\"}\n";
     CHECK(!strncmp(out.at, line, strlen(line)));
     put("reviews.jsonl", out.at);
     CHECK_OK(b.split.benchmark->reviews(&b.fixture.questions, "reviews.jsonl", true, &a, &marks,

@@ -610,7 +610,7 @@ enum status checkpoint_load(struct checkpoint *c, const struct llava_options *o,
     if (find_config(c, e) != OK)
         return e->code;
     find_layout(c);
-    if (strcasestr(tower_base(c, c->path), "delta") && !c->random)
+    if (strcasestr(tower_base(c, c->path), "-delta-v") && !c->random)
         return err_set(e, ERR_CHECKPOINT, "%s: a delta, to be added to the original LLaMA weights; apply it "
                        "first (LLaVA's llava.model.apply_delta)", c->path);
     const char *generation = join(c, c->path, "generation_config.json");

@@ -159,7 +159,7 @@ static const struct option_text {
     { "top-p", NULL, 0, "X", REAL, AT(top_p), 0, 1, RUN | ASK, G_HOW,
       "sample from the likeliest tokens that make up this share" },
     { "top-k", NULL, 0, "N", WHOLE, AT(top_k), 0, 1 << 20, RUN | ASK, G_HOW,
-      "sample from the N likeliest tokens; 0: from all" },
+      "sample from the N likeliest tokens; 0 (the default): 50, as transformers does" },
     { "num-beams", NULL, 0, "N", WHOLE, AT(num_beams), 1, 64, RUN | ASK, G_HOW,
       "beam search" },
     { "max-new-tokens", NULL, 0, "N", WHOLE, AT(max_new_tokens), 1, 1 << 20, RUN | ASK, G_HOW,

@@ -65,7 +65,7 @@ struct asking {
     int64_t run_id;
     const char *stop;
     struct asked *free, *made;  /* idle ones; all of them */
-    size_t open, done;
+    size_t open, done, cut;     /* cut: prompts that lost their end to the checkpoint's maximum */
     const char **replies;       /* [questions.n], for the running score */
     struct arena texts;
     double started, scored;
@@ -110,6 +110,7 @@ static void on_done(void *user, const struct llava_reply *r)
     };
 
     keep(run, a->item.ordinal, &reply);
+    run->cut += r->cut;
     run->tokens += (uint64_t)r->prompt_tokens + r->n_ids;
     let_go(a);
 }
@@ -318,7 +319,10 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
         show_progress(run);
         say_progress_end(&run->progress);
     }
-    if (e->code == OK)
+    if (run->cut)
+        say_warning("%s: %zu prompts are longer than the checkpoint's tokenizer_model_max_length and "
+                    "lost their end", run->progress.what, run->cut);
+    if (e->code == OK && run_stopped() == OK)
         results_run_finish(run->store, run->run_id, e);
 done:
     prepare_stop(p);

@@ -27,8 +27,10 @@ struct split {
  * case. */
 enum status split_open(struct split *s, const struct options *o, const struct suite_item *item,
                        struct err *e);
+/* Narrows the selection to what keep[questions.n] holds; it is the whole no longer. */
+void split_keep(struct split *s, const bool *keep);
 /* Takes out what a run cannot ask (a video question without its frame); says how many. */
-void split_leave_out_unasked(struct split *s);
+enum status split_leave_out_unasked(struct split *s, struct err *e);
 void split_free(struct split *s);
 
 /* SIGINT, SIGTERM, SIGUSR1 ask the loop to stop; a second one ends the program at once. */

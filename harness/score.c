@@ -80,17 +80,19 @@ static enum status put_scores(struct split *s, struct results *store, int64_t ru
                               const struct scores *sc, const char *judge, bool partial,
                               struct err *e)
 {
-    const struct benchmark *b = s->benchmark;
     struct results_score *rows = calloc(sc->n + 1, sizeof *rows);
+    size_t headline = 0;        /* the first metric stands in where the headline cannot be had */
 
     if (!rows)
         return err_set(e, ERR_MEMORY, "no memory for scores");
     for (size_t i = 0; i < sc->n; i++)
+        if (!strcmp(sc->at[i].metric, s->benchmark->headline))
+            headline = i;
+    for (size_t i = 0; i < sc->n; i++)
         rows[i] = (struct results_score){
             .metric = sc->at[i].metric, .value = sc->at[i].value, .stderror = sc->at[i].stderror,
-            .n = sc->at[i].n, .headline = !strcmp(sc->at[i].metric, b->headline),
-            .partial = partial, .version = b->version,
-            .judge = judge,
+            .n = sc->at[i].n, .headline = i == headline, .partial = partial,
+            .version = s->benchmark->version, .judge = judge,
         };
     results_scores(store, run_id, rows, sc->n, e);
     free(rows);
@@ -189,7 +191,7 @@ static void warn_about(const struct answers *a, const char *path)
     if (a->unknown)
         say_warning("%s: %zu lines answer no question of the split: skipped", path, a->unknown);
     if (a->repeated)
-        say_warning("%s: %zu questions are answered more than once: the last line counts", path,
+        say_warning("%s: %zu questions are answered more than once", path,
                     a->repeated);
 }
 
@@ -275,6 +277,22 @@ static bool asked_for(const struct options *o, const char *label)
     return o->n_models == 0;
 }
 
+/* The selection of a stored run: what it was asked, under whatever limit, is the whole. */
+static enum status leave_out_unasked(struct split *s, struct results *store, int64_t run_id,
+                                     struct err *e)
+{
+    struct arena a = { 0 };
+    const char **texts = arena_array(&a, s->questions.n, sizeof *texts);
+    bool *answered = arena_array(&a, s->questions.n, sizeof *answered);
+
+    if (a.failed)
+        err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
+    else if (results_replies(store, run_id, s->questions.n, &a, texts, answered, e) == OK)
+        split_keep(s, answered);
+    arena_free(&a);
+    return e->code;
+}
+
 /* Scores again what the store holds, for the suite asked for. */
 static enum status score_stored(struct options *o, bool only_judged, struct err *e)
 {
@@ -291,28 +309,24 @@ static enum status score_stored(struct options *o, bool only_judged, struct err 
         results_runs(store, &a, &runs, &n, e) != OK)
         goto done;
     for (int i = 0; i < o->n_suite && e->code == OK; i++) {
-        struct split s;
-        bool opened = false;
         if (only_judged && !benchmark_find(o->suite[i].benchmark)->judge_mark)
             continue;
         for (size_t r = 0; r < n && e->code == OK; r++) {
+            struct split s;
             size_t missing = 0;
             if (strcmp(runs[r].benchmark, o->suite[i].benchmark) ||
                 strcmp(runs[r].split, o->suite[i].split) || !asked_for(o, runs[r].model))
                 continue;
-            if (!opened && split_open(&s, o, &o->suite[i], e) == OK) {
-                split_leave_out_unasked(&s);
-                opened = true;
+            if (split_open(&s, o, &o->suite[i], e) == OK) {
+                if (strcmp(s.hash, runs[r].dataset_sha256))
+                    say_warning("%s %s: the data in %s is not what this run was asked; not scored "
+                                "again", runs[r].model, s.benchmark->name, s.dir);
+                else if (leave_out_unasked(&s, store, runs[r].id, e) == OK)
+                    run_score(judge, &s, runs[r].model, store, runs[r].id, &missing, e);
             }
-            if (e->code == OK && strcmp(s.hash, runs[r].dataset_sha256))
-                say_warning("%s %s: the data in %s is not what this run was asked; not scored again",
-                            runs[r].model, s.benchmark->name, s.dir);
-            else if (e->code == OK)
-                run_score(judge, &s, runs[r].model, store, runs[r].id, &missing, e);
             total_missing += missing;
-        }
-        if (opened)
             split_free(&s);
+        }
     }
     if (e->code == OK && total_missing && !o->dry_run)
         err_set(e, ERR_INCOMPLETE, "%zu answers or judgements are missing", total_missing);
@@ -363,10 +377,10 @@ static enum status export_run(const struct options *o, struct judge *judge, stru
     const char **replies = arena_array(&a, s->questions.n, sizeof *replies);
 
     str_init(&out, OUTPUT_LIMIT);
-    split_leave_out_unasked(s);
     if (!replies)
         err_set(e, ERR_MEMORY, "no memory for %zu replies", s->questions.n);
-    else if (results_runs(store, &a, &runs, &n, e) == OK && !(run = newest_run(o, runs, n, s)))
+    else if (split_leave_out_unasked(s, e) == OK &&
+             results_runs(store, &a, &runs, &n, e) == OK && !(run = newest_run(o, runs, n, s)))
         err_set(e, ERR_DATA, "%s: no run of %s over this %s", o->db, o->models[0].label,
                 s->benchmark->name);
     else if (e->code == OK &&

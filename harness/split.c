@@ -115,21 +115,36 @@ enum status split_open(struct split *s, const struct options *o, const struct su
     return hash_files(s, e);
 }
 
-void split_leave_out_unasked(struct split *s)
+void split_keep(struct split *s, const bool *keep)
 {
     size_t kept = 0;
 
     for (size_t k = 0; k < s->n_order; k++) {
         size_t i = s->order[k];
-        if (s->questions.at[i].unasked)
-            s->selected[i] = false;
-        else
+        if (keep[i])
             s->order[kept++] = i;
+        else
+            s->selected[i] = false;
     }
-    if (kept < s->n_order)
-        say_note("%s: %zu questions are left out: their pictures are not there", s->benchmark->name,
-                 s->n_order - kept);
+    s->whole = s->whole && kept == s->n_order;
     s->n_order = kept;
+}
+
+enum status split_leave_out_unasked(struct split *s, struct err *e)
+{
+    size_t before = s->n_order;
+    bool *keep = calloc(s->questions.n, sizeof *keep);
+
+    if (!keep)
+        return err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
+    for (size_t i = 0; i < s->questions.n; i++)
+        keep[i] = !s->questions.at[i].unasked;
+    split_keep(s, keep);
+    free(keep);
+    if (s->n_order < before)
+        say_note("%s: %zu questions are left out: their pictures are not there", s->benchmark->name,
+                 before - s->n_order);
+    return OK;
 }
 
 void split_free(struct split *s)

@@ -48,14 +48,14 @@ static enum status open_splits(const struct options *o, struct split *splits, in
         if (run_stopped() != OK)
             return err_set(e, run_stopped(), "stopped by a signal while fetching");
         if (fetch_benchmark(o, b, item->split, &state, &one) == OK && !o->dry_run &&
-            split_open(&splits[*n], o, item, &one) == OK)
+            split_open(&splits[*n], o, item, &one) == OK &&
+            split_leave_out_unasked(&splits[*n], &one) == OK)
             splits[*n].official = state.official;
         if (one.code != OK) {
             say_error("%s:%s: %s", item->benchmark, item->split, one.text);
             remember(&first, one.code);
             split_free(&splits[*n]);
         } else if (!o->dry_run) {
-            split_leave_out_unasked(&splits[*n]);
             (*n)++;
         }
     }

@@ -105,17 +105,13 @@ const struct stored *source_find(const struct source *s, const char *name)
 void source_finish(struct source *s, struct arena *a, int parts)
 {
     s->parts = parts;
-    bool linear = false;
-    int depth = 0;
     for (size_t i = 0; i < s->store.n; i++) {
         struct stored *t = &s->store.at[i];
-        linear |= !strcmp(t->name, "model.mm_projector.weight");
         t->name = our_name(a, t->name);
-        depth += starts(t->name, "model.mm_projector.") && ends(t->name, ".weight");
+        s->connector_depth += starts(t->name, "model.mm_projector.") && ends(t->name, ".weight");
     }
     if (s->store.n)
         qsort(s->store.at, s->store.n, sizeof *s->store.at, by_name);
-    s->connector_depth = linear ? 1 : depth;
 }
 
 /* What is no file of weights at all, by its first bytes. */

@@ -78,7 +78,7 @@ struct backend_ops {
     /* y[t,:] = table[id[t],:] for id[t] >= 0, else image[-1 - id[t],:]. id is host memory [T]. */
     enum status (*embed)(struct backend *, struct tensor *y, const int32_t *id,
                          const struct tensor *table, const struct tensor *image, struct err *);
-    /* y[t,:] = x[row[t],:]; row is host memory [y->rows] */
+    /* y[t,:] = x[row[t],:], converted to y's type; row is host memory [y->rows] */
     enum status (*gather)(struct backend *, struct tensor *y, const struct tensor *x,
                           const int32_t *row, struct err *);
     /* LayerNorm and RMSNorm over a row; w, b [1,D] F32. RMSNorm rounds to y's type before the

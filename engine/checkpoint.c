@@ -1,12 +1,12 @@
 /* checkpoint.c -- which files a checkpoint consists of, and which tensor is which.
  *
- *     folder, options -> layout -> config.json -> sources (files of tensors, in order of precedence)
- *                     -> tower   -> list of the tensors that the model needs -> each found in a source
+ *     folder -> layout -> config.json -> sources: files of tensors, in order of precedence
+ *            -> tower -> the tensors that the model needs -> each found in a source
  *
- * A source's tensors get our names as it is read (rename_tensor), so that from there on all layouts are
- * alike. What does not fit is collected and named in one error. Vision tower: a checkpoint that says
- * unfreeze_mm_vision_tower holds its own; else the one that stands apart counts, and a copy inside the
- * checkpoint only where there is no other (the original ignores such copies). */
+ * A source's tensors have our names (source.c), so that all layouts are alike from there on. What
+ * does not fit is collected and named in one error. Vision tower: a checkpoint that says
+ * unfreeze_mm_vision_tower holds its own; else the one that stands apart counts, and a copy inside
+ * the checkpoint only where there is no other (the original ignores such copies). */
 #include "engine/checkpoint_private.h"
 
 #include <assert.h>
@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "engine/base/sha256.h"
 #include "engine/config.h"
 #include "engine/lora.h"
@@ -63,15 +62,16 @@ static enum status find_config(struct checkpoint *c, struct err *e)
             return err_set(e, ERR_CHECKPOINT, "%s: GGUF files of llama.cpp are not run; use the "
                            "checkpoint it was made from", c->path);
         else
-            return err_set(e, ERR_CHECKPOINT, "%s: is a file, expected a checkpoint's folder", c->path);
+            return err_set(e, ERR_CHECKPOINT, "%s: is a file, expected a checkpoint's folder",
+                           c->path);
     } else if (!file_is_dir(c->path))
         return err_set(e, ERR_CHECKPOINT, "%s: no such folder", c->path);
     else
         c->config_path = join(c, c->path, "config.json");
     if (file_size(c->config_path) < 0)
         return holds_gguf(c->path)
-            ? err_set(e, ERR_CHECKPOINT, "%s: holds GGUF files of llama.cpp, which are not run; use the "
-                      "checkpoint they were made from", c->path)
+            ? err_set(e, ERR_CHECKPOINT, "%s: holds GGUF files of llama.cpp, which are not run; "
+                      "use the checkpoint they were made from", c->path)
             : err_set(e, ERR_CHECKPOINT, "%s: no config.json: no checkpoint", c->path);
     struct file f;
     if (file_open(&f, c->config_path, ERR_CHECKPOINT, e) != OK)
@@ -90,7 +90,8 @@ static void find_layout(struct checkpoint *c)
         return;
     if (here(c, c->path, "adapter_config.json"))
         c->layout = LORA;
-    else if (c->layout == LLAVA && here(c, c->path, "mm_projector.bin") && !has_weights(&c->arena, c->path))
+    else if (c->layout == LLAVA && here(c, c->path, "mm_projector.bin") &&
+             !has_weights(&c->arena, c->path))
         c->layout = CONNECTOR;
 }
 
@@ -99,7 +100,8 @@ static enum status find_base(struct checkpoint *c, const struct llava_options *o
     if (c->layout != LORA && c->layout != CONNECTOR)
         return OK;
     if (!o->model_base) {
-        const struct json *adapter = read_json_file(&c->arena, join(c, c->path, "adapter_config.json"), NULL, e);
+        const char *path = join(c, c->path, "adapter_config.json");
+        const struct json *adapter = read_json_file(&c->arena, path, NULL, e);
         const char *name = json_get_str(adapter, "base_model_name_or_path",
                                         json_get_str(c->json, "_name_or_path", "its base"));
         return err_set(e, ERR_CHECKPOINT, "%s: %s; it needs the language model it was trained on: "
@@ -121,7 +123,8 @@ static enum status find_tokenizer(struct checkpoint *c, struct err *e)
         return OK;
     const char *path = join(c, c->base ? c->base : c->path, "tokenizer.model");
     if (file_size(path) < 0)
-        return err_set(e, ERR_CHECKPOINT, "%s: no tokenizer.model (a tokenizer.json alone does not do)",
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: no tokenizer.model (a tokenizer.json alone does not do)",
                        c->base ? c->base : c->path);
     c->tokenizer = path;
     return OK;
@@ -151,7 +154,7 @@ static enum status read_own(struct checkpoint *c, struct err *e)
     if (!found)
         err_set(e, ERR_CHECKPOINT, holds_gguf(c->path) ? "%s: holds GGUF files, which are not run" :
                 c->layout == LORA ? "%s: no adapter_model.safetensors or .bin" :
-                "%s: no weights: neither model.safetensors nor pytorch_model.bin, nor an index of them",
+                "%s: no weights: neither model.safetensors nor pytorch_model.bin, nor an index",
                 c->path);
     if (c->base && e->code == OK) {
         if (source_read_folder(&c->low, &c->files, c->base, &found, e) == OK && !found)
@@ -215,9 +218,11 @@ static const char *tower_beside(struct checkpoint *c, const char *name)
 /* Shapes of a tower that no config describes, from its tensors; heads of 64 as in all of CLIP's. */
 static void derive_tower(struct tower_config *t, const struct source *s)
 {
-    const struct stored *patch = source_find(s, "vision_model.embeddings.patch_embedding.weight"),
-                        *place = source_find(s, "vision_model.embeddings.position_embedding.weight"),
-                        *ffn = source_find(s, "vision_model.encoder.layers.0.mlp.fc1.weight");
+    static const char p[] = "vision_model.embeddings.patch_embedding.weight",
+        q[] = "vision_model.embeddings.position_embedding.weight",
+        r[] = "vision_model.encoder.layers.0.mlp.fc1.weight";
+    const struct stored *patch = source_find(s, p), *place = source_find(s, q),
+                        *ffn = source_find(s, r);
     const int64_t far = 1 << 20;
     if (!patch || !place || !ffn || patch->n_dims != 4 || place->n_dims != 2 || ffn->n_dims != 2 ||
         patch->shape[0] > far || patch->shape[3] > 1024 || place->shape[0] > far ||
@@ -240,21 +245,25 @@ static void derive_tower(struct tower_config *t, const struct source *s)
 static void check_processor(struct checkpoint *c, const char *dir, struct err *e)
 {
     const char *path = join(c, dir, "preprocessor_config.json");
-    const struct json *o = read_json_file(&c->arena, path, NULL, e), *crop = json_get(o, "crop_size");
+    const struct json *o = read_json_file(&c->arena, path, NULL, e);
+    const struct json *crop = json_get(o, "crop_size");
     int64_t side = crop && crop->type == JSON_OBJECT ? json_get_int(crop, "height", 0)
                                                      : json_get_int(o, "crop_size", 0);
     if (side && side != c->config.tower.side)
-        err_set(e, ERR_CHECKPOINT, "%s: \"crop_size\" is %lld, but the vision tower's images are %d wide",
+        err_set(e, ERR_CHECKPOINT,
+                "%s: \"crop_size\" is %lld, but the vision tower's images are %d wide",
                 path, (long long)side, c->config.tower.side);
 }
 
 static enum status refuse_tower(const char *path, const char *name, struct err *e)
 {
-    static const char *const others[] = { "siglip", "eva", "dino", "convnext", "internvit", "davit" };
+    static const char *const others[] = { "siglip", "eva", "dino", "convnext", "internvit",
+                                          "davit" };
     const char *base = path_base(name);
     for (size_t i = 0; i < COUNT(others); i++)
         if (strcasestr(base, others[i]))
-            return err_set(e, ERR_CHECKPOINT, "%s: vision tower \"%.150s\" is not run; CLIP's ViT towers "
+            return err_set(e, ERR_CHECKPOINT,
+                           "%s: vision tower \"%.150s\" is not run; CLIP's ViT towers "
                            "are", path, name);
     return OK;
 }
@@ -276,13 +285,16 @@ static enum status find_tower(struct checkpoint *c, const struct llava_options *
     if (!c->random && !(inside && unfrozen)) {
         c->tower = o->vision_tower ? arena_str(&c->arena, o->vision_tower) : tower_beside(c, name);
         if (!c->tower && !inside)
-            return err_set(e, ERR_CHECKPOINT, "%s: needs the vision tower \"%.150s\", which is not beside "
+            return err_set(e, ERR_CHECKPOINT,
+                           "%s: needs the vision tower \"%.150s\", which is not beside "
                            "it: fetch it, or give its folder with --vision-tower", c->path,
                            *name ? name : "(not named)");
-        c->note = c->tower ? NULL : "the copy inside the checkpoint is used; the original would read "
-                                    "the tower that config.json names";
+        if (!c->tower)
+            c->note = "the copy inside the checkpoint is used; the original would read the tower "
+                      "that config.json names";
     } else if (o->vision_tower && !c->random)
-        c->note = "the checkpoint holds a tower that was trained with it; --vision-tower is not used";
+        c->note = "the checkpoint holds a tower that was trained with it; --vision-tower is not "
+                  "used";
 
     bool found = true;
     if (c->tower && source_read_folder(&c->apart, &c->files, c->tower, &found, e) == OK && !found)
@@ -324,7 +336,7 @@ static void add_need(struct checkpoint *c, bool ones, const char *name, int n_di
         size_t size = c->need_size ? c->need_size * 2 : 512;
         struct need *at = arena_array(&c->arena, size, sizeof *at);
         if (!at)
-            return;                                         /* arena.failed is looked at in the end */
+            return;                                         /* arena.failed is looked at later */
         if (c->n_need)
             memcpy(at, c->need, c->n_need * sizeof *at);
         c->need = at;
@@ -428,7 +440,8 @@ static struct need *find_need(const struct checkpoint *c, const char *name)
 
 /* ---- finding them --------------------------------------------------------------------------- */
 
-/* In a file of weights, but of no use to anybody: the tower's last block, buffers, CLIP's text half. */
+/* In a file of weights, but of no use to anybody: the tower's last block, buffers, CLIP's text
+ * half. */
 static bool is_ignored(const struct checkpoint *c, const char *name)
 {
     return starts(name, "vision_model.") || ends(name, "rotary_emb.inv_freq") ||
@@ -492,8 +505,8 @@ static enum status report(struct checkpoint *c, struct err *e)
     if (told < c->n_problems)
         snprintf(more, sizeof more, " and %zu more", c->n_problems - told);
     return err_set(e, ERR_CHECKPOINT, "%s: %zu tensor%s of the model do%s not fit: %s%s", c->path,
-                   c->n_problems, c->n_problems == 1 ? "" : "s", c->n_problems == 1 ? "es" : "", text,
-                   more);
+                   c->n_problems, c->n_problems == 1 ? "" : "s", c->n_problems == 1 ? "es" : "",
+                   text, more);
 }
 
 static enum status check_connector(struct checkpoint *c, struct err *e)
@@ -503,8 +516,8 @@ static enum status check_connector(struct checkpoint *c, struct err *e)
     if (found == 0 || found == said)                        /* all missing: named with the rest */
         return OK;
     snprintf(name, sizeof name, found == 1 ? "linear" : "mlp%dx_gelu", found);
-    return err_set(e, ERR_CHECKPOINT, "%s: the connector is %s by config.json, %s by its tensors", c->path,
-                   c->config.connector, name);
+    return err_set(e, ERR_CHECKPOINT, "%s: the connector is %s by config.json, %s by its tensors",
+                   c->path, c->config.connector, name);
 }
 
 static int larger_first(const void *a, const void *b)
@@ -537,10 +550,12 @@ static enum status draw_weights(struct checkpoint *c, struct err *e)
 static const struct stored *find_factor(struct checkpoint *c, const char *name, char which)
 {
     size_t n = strlen(name) - strlen(".weight");
-    const struct stored *t = source_find(&c->adapter, arena_fmt(&c->arena, "%.*s.lora_%c.weight", (int)n,
-                                                                name, which));
-    return t ? t : source_find(&c->adapter, arena_fmt(&c->arena, "%.*s.lora_%c.default.weight", (int)n,
-                                                      name, which));
+    static const char *const infix[] = { "", ".default" };
+    const struct stored *t = NULL;
+    for (size_t i = 0; i < COUNT(infix) && !t; i++)
+        t = source_find(&c->adapter, arena_fmt(&c->arena, "%.*s.lora_%c%s.weight", (int)n, name,
+                                               which, infix[i]));
+    return t;
 }
 
 struct pair { struct need *need; const struct stored *a, *b; };
@@ -560,7 +575,8 @@ static struct pair *find_pairs(struct checkpoint *c, size_t *n_pairs, size_t *el
             continue;
         used += (a != NULL) + (b != NULL);
         if (!a || !b || a->n_dims != 2 || b->n_dims != 2 || a->shape[0] != b->shape[1] ||
-            b->shape[0] != n->shape[0] || a->shape[1] != n->shape[1] || !a->is_float || !b->is_float)
+            b->shape[0] != n->shape[0] || a->shape[1] != n->shape[1] || !a->is_float ||
+            !b->is_float)
             problem(c, n->name, "does not fit its adapter");
         else if (n->data) {
             pairs[(*n_pairs)++] = (struct pair){ n, a, b };
@@ -611,7 +627,8 @@ enum status checkpoint_load(struct checkpoint *c, const struct llava_options *o,
         return e->code;
     find_layout(c);
     if (strcasestr(tower_base(c, c->path), "-delta-v") && !c->random)
-        return err_set(e, ERR_CHECKPOINT, "%s: a delta, to be added to the original LLaMA weights; apply it "
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: a delta, to be added to the original LLaMA weights; apply it "
                        "first (LLaVA's llava.model.apply_delta)", c->path);
     const char *generation = join(c, c->path, "generation_config.json");
     if (config_read(&c->config, c->json, c->config_path,
@@ -702,7 +719,7 @@ bool checkpoint_has(const struct checkpoint *c, const char *name)
 struct view checkpoint_view(const struct checkpoint *c, const char *name)
 {
     const struct need *n = find_need(c, name);
-    assert(n && n->data);                                   /* the model asks only for what it needs */
+    assert(n && n->data);                                   /* a model asks for what it needs */
     int64_t all = shape_elements(n->shape, n->n_dims), rows = n->n_dims == 1 ? 1 : n->shape[0];
     return (struct view){ n->data, n->type, (int)rows, (int)(all / rows) };
 }

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { SIZE_LIMIT = 1 << 20, LAYER_LIMIT = 1 << 10 };       /* far above any model, far below overflow */
+enum { SIZE_LIMIT = 1 << 20, LAYER_LIMIT = 1 << 10 };       /* far above any, far below overflow */
 enum { REQUIRED = -1 };
 
 /* o[key] in 1..limit; `otherwise` where it is absent. */
@@ -69,17 +69,20 @@ static void check_kind(const struct json *o, const char *path, struct err *e)
     const char *class = first ? first->string : "";
     const struct json *quantized = json_get(o, "quantization_config");
     bool known_class = !*class || !strcmp(class, "LlavaLlamaForCausalLM") ||
-                       !strcmp(class, "LlavaForConditionalGeneration");
+                       !strcmp(class, "LlavaForConditionalGeneration") ||
+                       (*type && !strcmp(class, "LlamaForCausalLM"));   /* in adapters */
 
     if (quantized && quantized->type != JSON_NULL)
-        err_set(e, ERR_CHECKPOINT, "%s: quantized weights (\"quantization_config\", %.40s) are not run; "
+        err_set(e, ERR_CHECKPOINT,
+                "%s: quantized weights (\"quantization_config\", %.40s) are not run; "
                 "use the checkpoint they were made from", path,
                 json_get_str(quantized, "quant_method", "no method named"));
     else if ((*type && strcmp(type, "llava") && strcmp(type, "llava_llama")) || !known_class)
         err_set(e, ERR_CHECKPOINT, "%s: a model of type \"%.40s\" (%.60s) is not run; LLaVA-1.5 "
                 "checkpoints over LLaMA are", path, type, *class ? class : "no class named");
     else if (!*type && !*class)
-        err_set(e, ERR_CHECKPOINT, "%s: names neither \"model_type\" nor \"architectures\": no LLaVA "
+        err_set(e, ERR_CHECKPOINT,
+                "%s: names neither \"model_type\" nor \"architectures\": no LLaVA "
                 "checkpoint", path);
 }
 
@@ -89,7 +92,8 @@ static void read_rope(struct language_config *l, const struct json *o, const cha
     const struct json *scaling = json_get(o, "rope_scaling"),
                       *newer = json_get(o, "rope_parameters");      /* transformers 5 */
     if (scaling && scaling->type != JSON_NULL)
-        err_set(e, ERR_CHECKPOINT, "%s: \"rope_scaling\" is set; only plain rotary positions are run",
+        err_set(e, ERR_CHECKPOINT,
+                "%s: \"rope_scaling\" is set; only plain rotary positions are run",
                 path);
     if (newer)
         must_be(newer, "rope_type", "default", path, e);
@@ -102,7 +106,8 @@ static int token_id(const struct json *o, const char *key, int otherwise)
     const struct json *m = json_get(o, key);
     if (m && m->type == JSON_ARRAY)
         m = m->first;
-    bool id = m && m->type == JSON_NUMBER && m->is_int && m->integer >= 0 && m->integer < SIZE_LIMIT;
+    bool id = m && m->type == JSON_NUMBER && m->is_int && m->integer >= 0 &&
+        m->integer < SIZE_LIMIT;
     return id ? (int)m->integer : otherwise;
 }
 
@@ -131,7 +136,8 @@ static void read_language(struct language_config *l, const struct json *o, bool 
     int head_size = size_of(o, "head_dim", l->head_size, SIZE_LIMIT, path, e);
     if (l->hidden % l->heads || l->head_size % 2 || head_size != l->head_size ||
         l->heads % l->kv_heads)
-        err_set(e, ERR_CHECKPOINT, "%s: hidden size %d does not fit %d heads of an even size over %d "
+        err_set(e, ERR_CHECKPOINT,
+                "%s: hidden size %d does not fit %d heads of an even size over %d "
                 "key/value heads", path, l->hidden, l->heads, l->kv_heads);
 }
 
@@ -158,7 +164,8 @@ static void read_connector(struct model_config *c, const struct json *o, bool hf
     c->connector_depth = connector_depth(name);
     snprintf(c->connector, sizeof c->connector, "%s", name);
     if (c->connector_depth < 0)
-        err_set(e, ERR_CHECKPOINT, "%s: connector \"%.60s\" is not run; linear, mlpNx_gelu with N from "
+        err_set(e, ERR_CHECKPOINT,
+                "%s: connector \"%.60s\" is not run; linear, mlpNx_gelu with N from "
                 "1 to %d and identity are", path, name, CONNECTOR_MAX);
     if (hf) {
         must_be(o, "projector_hidden_act", "gelu", path, e);
@@ -176,7 +183,8 @@ enum status config_read(struct model_config *c, const struct json *o, const char
     memset(c, 0, sizeof *c);
     check_kind(o, path, e);
     if (!strncmp(aspect, "anyres", 6))
-        err_set(e, ERR_CHECKPOINT, "%s: image_aspect_ratio \"%.40s\" is LLaVA-1.6, which is not run",
+        err_set(e, ERR_CHECKPOINT,
+                "%s: image_aspect_ratio \"%.40s\" is LLaVA-1.6, which is not run",
                 path, aspect);
     must_not_be_true(o, "s2", path, e);
     if (hf)
@@ -186,8 +194,8 @@ enum status config_read(struct model_config *c, const struct json *o, const char
     c->language.cut_at = hf ? 0 : size_of(o, "tokenizer_model_max_length", 0, SIZE_LIMIT, path, e);
     c->use_im_start_end = json_get_bool(o, "mm_use_im_start_end", false);
     c->use_im_patch_token = json_get_bool(o, "mm_use_im_patch_token", !hf);
-    c->pad = hf || !strcmp(aspect, "pad");                  /* llava-hf changed the pipeline, */
-    return e->code;                                         /* not the weights: it wants padding too */
+    c->pad = hf || !strcmp(aspect, "pad");  /* llava-hf changed the pipeline, not the weights */
+    return e->code;
 }
 
 bool config_known_tower(struct tower_config *t, const char *name)
@@ -215,7 +223,8 @@ enum status config_read_tower(struct tower_config *t, const struct json *vision,
 {
     const char *type = json_get_str(vision, "model_type", "clip_vision_model");
     if (strcmp(type, "clip_vision_model") && strcmp(type, "clip"))
-        return err_set(e, ERR_CHECKPOINT, "%s: a vision tower of type \"%.40s\" is not run; CLIP's are",
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: a vision tower of type \"%.40s\" is not run; CLIP's are",
                        path, type);
     t->hidden = size_of(vision, "hidden_size", t->hidden, SIZE_LIMIT, path, e);
     t->ffn = size_of(vision, "intermediate_size", t->ffn, SIZE_LIMIT, path, e);
@@ -261,12 +270,12 @@ enum status config_select(struct model_config *c, const struct json *o, const ch
     t->patches = (t->side / t->patch) * (t->side / t->patch);
     t->keep_class = !strcmp(feature, "cls_patch") || !strcmp(feature, "full");
     if (!t->keep_class && strcmp(feature, "patch") && strcmp(feature, "default"))
-        err_set(e, ERR_CHECKPOINT, "%s: \"%s\" is \"%.40s\", expected patch or cls_patch", path, key,
-                feature);
+        err_set(e, ERR_CHECKPOINT, "%s: \"%s\" is \"%.40s\", expected patch or cls_patch", path,
+                key, feature);
     int width = size_of(o, "mm_hidden_size", t->hidden, SIZE_LIMIT, path, e);
     if (width != t->hidden)
-        err_set(e, ERR_CHECKPOINT, "%s: \"mm_hidden_size\" is %d, but the vision tower is %d wide", path,
-                width, t->hidden);
+        err_set(e, ERR_CHECKPOINT, "%s: \"mm_hidden_size\" is %d, but the vision tower is %d wide",
+                path, width, t->hidden);
     if (c->connector_depth == 0 && t->hidden != c->language.hidden)
         err_set(e, ERR_CHECKPOINT, "%s: an identity connector between widths %d and %d", path,
                 t->hidden, c->language.hidden);

@@ -44,9 +44,9 @@ static void describe_text(struct str *s, struct checkpoint *c, const struct err 
                  "vocabulary %d, %d positions, eps %g\n", l->layers, l->hidden, l->ffn, l->heads,
                  l->kv_heads, l->vocabulary, l->max_positions, (double)l->eps);
     if (t->patches)
-        str_addf(s, "vision tower  %d of %d layers, hidden %d, feed-forward %d, %d heads, %d x %d pixels, "
-                 "patch %d: %d tokens (%s)\n", t->run_layers, t->layers, t->hidden, t->ffn, t->heads,
-                 t->side, t->side, t->patch, image_tokens(&c->config), tower_place(c));
+        str_addf(s, "vision tower  %d of %d layers, hidden %d, feed-forward %d, %d heads, %d x %d "
+                 "pixels, patch %d: %d tokens (%s)\n", t->run_layers, t->layers, t->hidden, t->ffn,
+                 t->heads, t->side, t->side, t->patch, image_tokens(&c->config), tower_place(c));
     if (*c->config.connector)
         str_addf(s, "connector     %s\nimages        %s\n", c->config.connector,
                  c->config.pad ? "padded to a square" : "cropped");
@@ -56,16 +56,19 @@ static void describe_text(struct str *s, struct checkpoint *c, const struct err 
         str_addf(s, "file          %s: %zu bytes, %zu tensors\n", c->files.at[i].path,
                  c->files.at[i].file.n, c->files.at[i].n_tensors);
     if (c->n_need)
-        str_addf(s, "parameters    %" PRId64 " in %zu tensors, %" PRId64 " bytes\n", sums.parameters,
-                 c->n_need, sums.all_bytes);
+        str_addf(s, "parameters    %" PRId64 " in %zu tensors, %" PRId64 " bytes\n",
+                 sums.parameters, c->n_need, sums.all_bytes);
     for (int i = 0; i < N_TYPES; i++)
         if (sums.n[i])
-            str_addf(s, "dtype         %s: %zu tensors, %" PRId64 " bytes\n", dtype_name((enum dtype)i),
+            str_addf(s, "dtype         %s: %zu tensors, %" PRId64 " bytes\n",
+                     dtype_name((enum dtype)i),
                      sums.n[i], sums.bytes[i]);
     if (c->note)
         str_addf(s, "note          %s\n", c->note);
-    for (const char *p = c->n_problems ? c->problems.at : ""; *p; p += strcspn(p, "\n") + 1)
-        str_addf(s, "problem       %.*s\n", (int)strcspn(p, "\n"), p);
+    for (const char *p = c->problems.at; *p; p += strcspn(p, "\n") + 1) {
+        str_add(s, "problem       ");
+        str_addn(s, p, strcspn(p, "\n") + 1);
+    }
     str_addf(s, "runs          %s%s\n", why->code ? "no: " : "yes", why->text);
 }
 
@@ -92,21 +95,25 @@ static void describe_json(struct str *s, struct checkpoint *c, const struct err 
     add_text(s, "connector", *c->config.connector ? c->config.connector : NULL);
     add_text(s, "tokenizer", c->tokenizer);
     add_text(s, "note", c->note);
-    str_addf(s, "\"pad\": %s, \"language\": {\"layers\": %d, \"hidden\": %d, \"ffn\": %d, \"heads\": %d, "
+    str_addf(s, "\"pad\": %s, \"language\": {\"layers\": %d, \"hidden\": %d, \"ffn\": %d, "
+             "\"heads\": %d, "
              "\"kv_heads\": %d, \"vocabulary\": %d, \"max_positions\": %d, \"rms_norm_eps\": ",
              c->config.pad ? "true" : "false", l->layers, l->hidden, l->ffn, l->heads, l->kv_heads,
              l->vocabulary, l->max_positions);
     str_addf(s, "%g", (double)l->eps);                      /* 1e-05, not the nearest double */
-    str_addf(s, "}, \"vision_tower\": {\"layers\": %d, \"run_layers\": %d, \"hidden\": %d, \"ffn\": %d, "
+    str_addf(s, "}, \"vision_tower\": {\"layers\": %d, \"run_layers\": %d, \"hidden\": %d, "
+             "\"ffn\": %d, "
              "\"heads\": %d, \"image_side\": %d, \"patch\": %d, \"image_tokens\": %d, ", t->layers,
-             t->run_layers, t->hidden, t->ffn, t->heads, t->side, t->patch, image_tokens(&c->config));
+             t->run_layers, t->hidden, t->ffn, t->heads, t->side, t->patch,
+             image_tokens(&c->config));
     add_text(s, "from", t->patches ? tower_place(c) : NULL);
     str_addf(s, "\"layer_norm_eps\": %g", (double)t->eps);
     str_addf(s, "}, \"parameters\": %" PRId64 ", \"tensors\": %zu, \"bytes\": %" PRId64
              ", \"dtypes\": {", sums.parameters, c->n_need, sums.all_bytes);
     for (int i = 0, n = 0; i < N_TYPES; i++)
         if (sums.n[i])
-            str_addf(s, "%s\"%s\": %" PRId64, n++ ? ", " : "", dtype_name((enum dtype)i), sums.bytes[i]);
+            str_addf(s, "%s\"%s\": %" PRId64, n++ ? ", " : "", dtype_name((enum dtype)i),
+                     sums.bytes[i]);
     str_add(s, "}, \"files\": [");
     for (int i = 0; i < c->files.n; i++) {
         str_add(s, i ? ", {" : "{");

@@ -1,11 +1,11 @@
-/* image.c -- the image libraries, wrapped once: JPEG, PNG, WebP; the format is told by its first bytes.
+/* image.c -- the image libraries, wrapped once: JPEG, PNG, WebP; the first bytes tell the format.
  *
  * The rules are Pillow 9's (the version the original ran with), which convert("RGB") follows:
  *     JPEG   grey to R=G=B; four components are inverted CMYK, whatever their markers say
  *     PNG    alpha and tRNS are dropped, not blended; 16-bit grey is clamped to 255, other 16-bit
  *            samples keep their high byte; palette indices beyond PLTE are greys
  *     all    no gamma, no profile, no EXIF turn
- * A file whose pixels end early is an error; a wrong checksum of pixel data, or a missing end, is not. */
+ * A file whose pixels end early is an error; a wrong checksum of pixels, or no end, is not. */
 #include "engine/image_private.h"
 
 #include <setjmp.h>
@@ -173,7 +173,7 @@ static void jpeg_read(struct jpeg *j, const unsigned char *at, size_t n)
     }
     jpeg_start_decompress(lib);
     jpeg_rows(j);
-    /* A file that only lacks its end marker is whole; one that ended while bits were wanted is not. */
+    /* Whole if only its end marker is missing; not if it ended while bits were wanted. */
     if (j->ended && (j->errors.num_warnings || lib->progressive_mode))
         err_set(j->e, ERR_DATA, "JPEG cut short: its data end before the last row");
 }
@@ -235,7 +235,8 @@ static enum status check_chunks(const unsigned char *at, size_t n, struct err *e
         if (length > n - i - 12)
             break;
         if (crc32_of(table, at + i + 4, length + 4) != big(at + i + 8 + length))
-            return err_set(e, ERR_DATA, "PNG: wrong checksum in chunk %.4s", (const char *)at + i + 4);
+            return err_set(e, ERR_DATA, "PNG: wrong checksum in chunk %.4s",
+                           (const char *)at + i + 4);
         i += 12 + length;
     }
     return err_set(e, ERR_DATA, "PNG cut short: no pixels");

@@ -1,4 +1,4 @@
-/* image_bmp.c -- Windows bitmaps: 1, 4 and 8 bits with a palette, 16, 24 and 32 bits; not compressed.
+/* image_bmp.c -- Windows bitmaps, not compressed: 1, 4 and 8 bits with a palette, 16, 24, 32 bits.
  *
  *     14  "BM", file size, reserved, offset of the pixels
  *     n   header: its size n (12 or 40 and more), width, height (negative: top row first), planes,
@@ -115,7 +115,7 @@ enum status image_decode_bmp(struct image *out, const unsigned char *at, size_t 
         image_allocate(out, b.width, b.height, e) != OK)
         return e->code;
     size_t stride = ((size_t)b.width * (size_t)b.bits + 31) / 32 * 4;
-    size_t last = ((size_t)b.width * (size_t)b.bits + 7) / 8;   /* bytes that the last row must have */
+    size_t last = ((size_t)b.width * (size_t)b.bits + 7) / 8;   /* what the last row must have */
     size_t rows = (size_t)b.height, pixels = (size_t)b.pixels;
     if (pixels > n || last > n - pixels || (rows - 1) > (n - pixels - last) / stride)
         return err_set(e, ERR_DATA, "BMP cut short: its pixels end before the last row");

@@ -1,8 +1,8 @@
 /* image_gif.c -- the first picture of a GIF, on its screen, as Pillow shows it.
  *
  *     13  "GIF8", version, screen's width and height, flags, background, aspect; then its palette
- *     .   extensions '!' (one may name a transparent index), then ',' with place, size, flags, palette,
- *         and the pixels' indices, LZW-coded in blocks of up to 255 bytes
+ *     .   extensions '!' (one may name a transparent index), then ',' with place, size, flags and
+ *         palette, and the pixels' indices, LZW-coded in blocks of up to 255 bytes
  * What the picture leaves uncovered of the screen has index 0, or the transparent one. */
 #include "engine/image_private.h"
 
@@ -118,7 +118,7 @@ static size_t read_indices(struct gif *g, uint8_t *out, size_t n)
             old = -1;
             continue;
         }
-        if (code == next) {                                 /* the word being made: old + its first */
+        if (code == next) {                                 /* the word being made: old, first */
             word[length++] = (uint8_t)first;
             at = old;
         }

@@ -12,7 +12,7 @@ enum status image_decode_gif(struct image *out, const unsigned char *at, size_t 
 /* out->rgb for width x height, checked against IMAGE_MAX_PIXELS. */
 enum status image_allocate(struct image *out, int64_t width, int64_t height, struct err *e);
 
-/* A palette index that the file's palette does not reach is that grey: Pillow's palettes start so. */
+/* An index that the file's palette does not reach is that grey: Pillow's palettes start so. */
 void image_grey_palette(uint8_t palette[256][3]);
 
 #endif

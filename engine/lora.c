@@ -31,7 +31,7 @@ static uint16_t to_half(float x)
     bits &= 0x7fffffff;
     if (bits >= 0x47800000)                                 /* 65536 and more, NaN */
         return (uint16_t)(sign | (bits > 0x7f800000 ? 0x7e00 : 0x7c00));
-    if (bits < 0x38800000) {                                /* below 2^-14: adding 2^-1 rounds to 2^-24 */
+    if (bits < 0x38800000) {                                /* below 2^-14: 2^-1 rounds to 2^-24 */
         float small;
         memcpy(&small, &bits, sizeof small);
         small += 0.5f;
@@ -105,15 +105,18 @@ enum status lora_read_config(double *scale, const struct json *adapter, const ch
     int64_t r = json_get_int(adapter, "r", 0);
     double alpha = json_get_double(adapter, "lora_alpha", 0);
     if (strcmp(type, "LORA"))
-        return err_set(e, ERR_CHECKPOINT, "%s: an adapter of type \"%.40s\" is not run; LORA is", path,
-                       type);
+        return err_set(e, ERR_CHECKPOINT, "%s: an adapter of type \"%.40s\" is not run; LORA is",
+                       path, type);
     if (strcmp(bias, "none"))
-        return err_set(e, ERR_CHECKPOINT, "%s: \"bias\" is \"%.40s\"; only \"none\" is run", path, bias);
+        return err_set(e, ERR_CHECKPOINT, "%s: \"bias\" is \"%.40s\"; only \"none\" is run", path,
+                       bias);
     for (size_t i = 0; i < COUNT(refused); i++)
         if (!is_empty(json_get(adapter, refused[i])))
-            return err_set(e, ERR_CHECKPOINT, "%s: \"%s\" is set, which is not run", path, refused[i]);
+            return err_set(e, ERR_CHECKPOINT, "%s: \"%s\" is set, which is not run", path,
+                           refused[i]);
     if (r < 1 || r > 1 << 20 || !(alpha > 0 && alpha < 1e6))
-        return err_set(e, ERR_CHECKPOINT, "%s: \"r\" and \"lora_alpha\" are missing or out of range", path);
-    *scale = json_get_bool(adapter, "use_rslora", false) ? alpha / sqrt((double)r) : alpha / (double)r;
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: \"r\" and \"lora_alpha\" are missing or out of range", path);
+    *scale = alpha / (json_get_bool(adapter, "use_rslora", false) ? sqrt((double)r) : (double)r);
     return OK;
 }

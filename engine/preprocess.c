@@ -4,9 +4,9 @@
  *     scale = n_in / n_out, s = max(scale, 1), centre of output i: c = (i + 0.5) scale
  *     taps x from trunc(c - 2s + 0.5) to below trunc(c + 2s + 0.5), cut to the picture
  *     weight f((x - c + 0.5) / s), f the cubic with a = -0.5; divided by their sum
- *     in 22 bits of fraction: k = trunc(22-bit weight +- 0.5);  pixel = clamp((2^21 + sum k p) >> 22)
- * Rows first, to 8 bits, then columns. An axis that keeps its size is left alone. Only what the crop
- * shows is computed, and the border of a padded picture is never built: its rows are all one row.
+ *     in 22 bits of fraction: k = trunc(2^22 weight +- 0.5); pixel = clamp((2^21 + sum k p) >> 22)
+ * Rows first, to 8 bits, then columns. An axis that keeps its size is left alone. Only what the
+ * crop shows is computed, and a padded picture's border is never built: its rows are all one row.
  *
  * The AVX2 form gives the same bits: k = 4096 high + low, so that both halves fit the 16-bit
  * multiply-add, and (sum high p) 4096 + (sum low p) is the same number. */
@@ -20,7 +20,7 @@
 #endif
 
 enum { FRACTION = 22, HALF = 1 << (FRACTION - 1), LOW = 12, BAND = 4, SLACK = 64 };
-static const size_t TABLE_MAX = (size_t)1 << 30;            /* bytes of weights or of rows at once */
+static const size_t TABLE_MAX = (size_t)1 << 30;            /* bytes of weights, or of rows */
 static const uint8_t border[3] = { 122, 116, 104 };         /* int(255 mean), what pad fills with */
 
 /* Where the pixels come from: the picture [h,w,3] at (x,y) of a canvas, the rest of it border. */
@@ -136,7 +136,7 @@ static bool have_avx2(void)
     return __builtin_cpu_supports("avx2");
 }
 
-/* Weights as row_avx2 takes them: for four taps, (k0,k1) three channels and a spare, (k2,k3) again. */
+/* Weights as rows_avx2 takes them: for four taps, (k0,k1) four times, then (k2,k3) four times. */
 static void axis_pairs(struct axis *a)
 {
     size_t groups = (size_t)a->taps / 4, n = (size_t)a->n * groups;
@@ -215,7 +215,7 @@ static size_t column_avx2(uint8_t *out, const uint8_t *const *in, const int32_t 
             sum[half] = _mm256_srai_epi32(_mm256_add_epi32(sum[half], _mm256_set1_epi32(HALF)),
                                           FRACTION);
         }
-        __m256i words = _mm256_packs_epi32(sum[0], sum[1]); /* by 128-bit halves: 0-3 8-11 4-7 12-15 */
+        __m256i words = _mm256_packs_epi32(sum[0], sum[1]); /* by halves: 0-3 8-11 4-7 12-15 */
         words = _mm256_permute4x64_epi64(words, 0xd8);
         __m128i done = _mm_packus_epi16(_mm256_castsi256_si128(words),
                                         _mm256_extracti128_si256(words, 1));
@@ -256,7 +256,8 @@ static uint8_t *make_room(size_t width)
 }
 
 /* Rows from .. from + n of the canvas, all of the picture or all of border, to out [n, a->n, 3]. */
-static enum status do_rows(uint8_t *out, const struct canvas *c, const struct axis *a, int from, int n,
+static enum status do_rows(uint8_t *out, const struct canvas *c, const struct axis *a, int from,
+                           int n,
                            struct err *e)
 {
     size_t width = (size_t)c->width * 3, bytes = (size_t)a->n * 3;
@@ -269,7 +270,7 @@ static enum status do_rows(uint8_t *out, const struct canvas *c, const struct ax
         const uint8_t *in[BAND];
         uint8_t *to[BAND];
         for (int r = 0; r < BAND; r++) {
-            int row = y + r < n ? y + r : n - 1;            /* the last one again, to fill the band */
+            int row = y + r < n ? y + r : n - 1;            /* the last fills the band */
             /* Vectors read behind a row: what stands there must be ours. */
             bool last = a->pairs && (size_t)(c->y + c->h - 1 - (from + row)) * width < SLACK;
             in[r] = canvas_row(c, from + row, room + (size_t)r * (width + SLACK), last);
@@ -312,7 +313,7 @@ static enum status do_columns(uint8_t *out, const struct strip *s, const struct 
     for (int i = 0; i < a->n; i++, out += bytes) {
         const int32_t *k = a->k + (size_t)i * (size_t)a->taps;
         int n = a->n_in - a->start[i] < a->taps ? a->n_in - a->start[i] : a->taps;
-        for (int y = 0; y < a->taps; y++)                   /* behind the last row: any row, times 0 */
+        for (int y = 0; y < a->taps; y++)                   /* behind the last: any, times 0 */
             in[y] = strip_row(s, a->start[i] + (y < n ? y : n - 1), bytes);
         size_t done = 0;
 #if defined(__x86_64__)
@@ -371,7 +372,8 @@ enum status resize_bicubic(uint8_t *out, int ow, int oh, const uint8_t *in, int 
                            struct err *e)
 {
     struct canvas c = { .rgb = in, .w = w, .h = h, .width = w, .height = h };
-    struct axis across = { .n_in = w, .n_out = ow, .n = ow }, down = { .n_in = h, .n_out = oh, .n = oh };
+    struct axis across = { .n_in = w, .n_out = ow, .n = ow };
+    struct axis down = { .n_in = h, .n_out = oh, .n = oh };
     return resize(out, &c, &across, &down, have_avx2(), e);
 }
 
@@ -379,7 +381,8 @@ enum status resize_bicubic_plain(uint8_t *out, int ow, int oh, const uint8_t *in
                                  struct err *e)
 {
     struct canvas c = { .rgb = in, .w = w, .h = h, .width = w, .height = h };
-    struct axis across = { .n_in = w, .n_out = ow, .n = ow }, down = { .n_in = h, .n_out = oh, .n = oh };
+    struct axis across = { .n_in = w, .n_out = ow, .n = ow };
+    struct axis down = { .n_in = h, .n_out = oh, .n = oh };
     return resize(out, &c, &across, &down, false, e);
 }
 

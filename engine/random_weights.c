@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 1 << 16, BLOCK = 61 * PAGE, BLOCK_VALUES = BLOCK / 2 };     /* PAGE: the largest in use */
+enum { PAGE = 1 << 16, BLOCK = 61 * PAGE, BLOCK_VALUES = BLOCK / 2 };   /* largest page in use */
 static const size_t REACH_MAX = (size_t)1 << 40;
 
 static uint16_t to_bf16(float x)                            /* nearest even; x is finite */
@@ -72,7 +72,8 @@ enum status random_weights_take(struct random_weights *r, const char *name, int 
     if (i == r->n_kinds) {
         unsigned char *at = i < RANDOM_KINDS && reach ? map_blocks(cols, reach) : NULL;
         if (!at)
-            return err_set(e, ERR_MEMORY, "%s: cannot map random weights of %d columns", name, cols);
+            return err_set(e, ERR_MEMORY, "%s: cannot map random weights of %d columns", name,
+                           cols);
         r->kind[i].cols = cols;
         r->kind[i].at = at;
         r->kind[i].n = reach;

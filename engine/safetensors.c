@@ -31,7 +31,8 @@ static const struct json *member(const struct json *o, const char *key, enum jso
         }
     if (found && found->type == t)
         return found;
-    err_set(e, ERR_CHECKPOINT, "%s: \"%s\" is %s", where, key, found ? "of the wrong type" : "missing");
+    err_set(e, ERR_CHECKPOINT, "%s: \"%s\" is %s", where, key,
+            found ? "of the wrong type" : "missing");
     return NULL;
 }
 
@@ -70,7 +71,8 @@ static enum status read_tensor(struct store *s, const char *name, const struct j
     if (range->n != 2 || from->type != JSON_NUMBER || !from->is_int || to->type != JSON_NUMBER ||
         !to->is_int || from->integer < 0 || to->integer < from->integer ||
         (uint64_t)to->integer > n_data)
-        return err_set(e, ERR_CHECKPOINT, "%s: \"data_offsets\" do not lie in the %zu bytes of data",
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: \"data_offsets\" do not lie in the %zu bytes of data",
                        where, n_data);
     int64_t elements = shape_elements(t->shape, t->n_dims), n = to->integer - from->integer;
     if (elements < 0 || n % types[k].bytes || n / types[k].bytes != elements) {
@@ -107,7 +109,8 @@ static enum status check_cover(struct store *s, size_t first, const char *name,
         qsort(t, n, sizeof *t, by_place);
     for (size_t i = 0; i < n; at += t[i].n_bytes, i++)
         if (t[i].data != at)
-            return err_set(e, ERR_CHECKPOINT, "%s: tensor \"%.150s\" begins at byte %zu of the data, "
+            return err_set(e, ERR_CHECKPOINT,
+                           "%s: tensor \"%.150s\" begins at byte %zu of the data, "
                            "expected %zu: tensors overlap or leave a hole", name, t[i].name,
                            (size_t)(t[i].data - data), (size_t)(at - data));
     if ((size_t)(at - data) != n_data)
@@ -117,7 +120,8 @@ static enum status check_cover(struct store *s, size_t first, const char *name,
         qsort(t, n, sizeof *t, by_name);
     for (size_t i = 1; i < n; i++)
         if (!strcmp(t[i - 1].name, t[i].name))
-            return err_set(e, ERR_CHECKPOINT, "%s: tensor \"%.150s\" stands twice", name, t[i].name);
+            return err_set(e, ERR_CHECKPOINT, "%s: tensor \"%.150s\" stands twice", name,
+                           t[i].name);
     return OK;
 }
 
@@ -127,14 +131,16 @@ enum status safetensors_read(struct store *s, const char *name, const void *byte
     const unsigned char *at = bytes;
     uint64_t header = 0;
     if (n < 8)
-        return err_set(e, ERR_CHECKPOINT, "%s: %zu bytes are too few for a safetensors file", name, n);
+        return err_set(e, ERR_CHECKPOINT, "%s: %zu bytes are too few for a safetensors file", name,
+                       n);
     for (int i = 8; i--;)
         header = header << 8 | at[i];
     if (header > HEADER_MAX || header > n - 8)
         return err_set(e, ERR_CHECKPOINT, "%s: no safetensors file, or cut short: its table takes %"
                        PRIu64 " bytes, the file %zu", name, header, n);
     if (header == 0 || at[8] != '{')
-        return err_set(e, ERR_CHECKPOINT, "%s: no safetensors file: its table does not begin with {",
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: no safetensors file: its table does not begin with {",
                        name);
 
     struct arena tree = { 0 };

@@ -52,7 +52,7 @@ void weight_files_close(struct weight_files *f)
 static const struct { const char *theirs, *ours; } prefixes[] = {
     { "model.vision_tower.vision_tower.vision_model.", "vision_model." },   /* LLaVA */
     { "vision_tower.vision_model.", "vision_model." },                      /* llava-hf */
-    { "model.vision_tower.vision_model.", "vision_model." },                /* ..., transformers 4.52 */
+    { "model.vision_tower.vision_model.", "vision_model." },                /* llava-hf, later */
     { "language_model.model.", "model." },
     { "language_model.lm_head.", "lm_head." },
     { "model.language_model.", "model." },
@@ -121,12 +121,15 @@ enum status check_download(const char *path, const struct file *f, struct err *e
     memcpy(head, f->at ? f->at : "", f->n < sizeof head - 1 ? f->n : sizeof head - 1);
     const char *text = head + strspn(head, " \t\r\n");
     if (starts(head, "version https://git-lfs"))
-        return err_set(e, ERR_CHECKPOINT, "%s: a Git LFS pointer, not the file itself; fetch it with "
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: a Git LFS pointer, not the file itself; fetch it with "
                        "git lfs pull", path);
     if (!strncasecmp(text, "<!doctype", 9) || !strncasecmp(text, "<html", 5))
-        return err_set(e, ERR_CHECKPOINT, "%s: a web page, so a failed download; fetch it again", path);
+        return err_set(e, ERR_CHECKPOINT, "%s: a web page, so a failed download; fetch it again",
+                       path);
     if (!memcmp(head, "GGUF", 4))
-        return err_set(e, ERR_CHECKPOINT, "%s: a GGUF file; quantized files of llama.cpp are not run, "
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: a GGUF file; quantized files of llama.cpp are not run, "
                        "use the checkpoint it was made from", path);
     if (f->n == 0)
         return err_set(e, ERR_CHECKPOINT, "%s: is empty", path);
@@ -187,7 +190,8 @@ static const char **read_index(struct arena *a, const char *dir, const char *ind
         if (i < *n)
             continue;
         if (!*name || strchr(name, '/') || name[0] == '.' || *n == FILES_MAX) {
-            err_set(e, ERR_CHECKPOINT, "%s: tensor \"%.150s\" lies in \"%.150s\", expected the name of a "
+            err_set(e, ERR_CHECKPOINT,
+                    "%s: tensor \"%.150s\" lies in \"%.150s\", expected the name of a "
                     "file beside the index", path, m->key, name);
             return NULL;
         }
@@ -198,7 +202,8 @@ static const char **read_index(struct arena *a, const char *dir, const char *ind
     return files;
 }
 
-enum status source_read_folder(struct source *s, struct weight_files *f, const char *dir, bool *found,
+enum status source_read_folder(struct source *s, struct weight_files *f, const char *dir,
+                               bool *found,
                                struct err *e)
 {
     struct arena *a = f->arena;
@@ -225,7 +230,8 @@ enum status source_read_folder(struct source *s, struct weight_files *f, const c
         return OK;
     }
     if (incomplete)
-        err_set(e, ERR_CHECKPOINT, "%s: \"%.150s\" is missing, which %s names", dir, incomplete, in);
+        err_set(e, ERR_CHECKPOINT, "%s: \"%.150s\" is missing, which %s names", dir, incomplete,
+                in);
     return e->code;
 }
 

@@ -1,7 +1,7 @@
 /* source.h -- a folder's weights as one list of tensors under our names.
  *
- * Whatever the form (safetensors or PyTorch, one file or shards with an index) and whatever the layout's
- * prefixes, source_find() takes the names that checkpoint.h lists. */
+ * Whatever the form (safetensors or PyTorch, one file or shards with an index) and whatever the
+ * layout's prefixes, source_find() takes the names that checkpoint.h lists. */
 #ifndef ENGINE_SOURCE_H
 #define ENGINE_SOURCE_H
 
@@ -25,11 +25,12 @@ struct source {
     int connector_depth;        /* of its connector's tensors: 0 none, 1 linear, N mlpNx_gelu */
 };
 
-/* One file, or a folder's model.safetensors or pytorch_model.bin, whole or in shards; the first form
- * that is complete. *found is false where there is neither. */
+/* One file, or a folder's model.safetensors or pytorch_model.bin, whole or in shards; the first
+ * form that is complete. *found is false where there is neither. */
 enum status source_read_file(struct source *s, struct weight_files *f, const char *path,
                              struct err *e);
-enum status source_read_folder(struct source *s, struct weight_files *f, const char *dir, bool *found,
+enum status source_read_folder(struct source *s, struct weight_files *f, const char *dir,
+                               bool *found,
                                struct err *e);
 
 /* For files that a LoRA trainer wrote: takes off what it wraps around the names. */
@@ -45,8 +46,8 @@ bool has_weights(struct arena *a, const char *dir);
 /* ERR_CHECKPOINT if these are the bytes of something else: an LFS pointer, a web page, GGUF. */
 enum status check_download(const char *path, const struct file *f, struct err *e);
 
-/* The tree of a file that holds a JSON object, and its text if asked for. NULL where there is no such
- * file, or with e set. */
+/* The tree of a file that holds a JSON object, and its text if asked for. NULL where there is no
+ * such file, or with e set. */
 const struct json *read_json_file(struct arena *a, const char *path, const char **text,
                                   struct err *e);
 

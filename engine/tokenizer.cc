@@ -1,9 +1,9 @@
 /* tokenizer.cc -- Hugging Face's slow LlamaTokenizer (legacy form) around libsentencepiece.
  *
- * A text is cut at special tokens, each piece of text between them is encoded on its own, and so gets
- * its own prefix space. Decoding does not use the library: pieces and byte pieces are joined here as
- * transformers' PreTrainedTokenizer.decode() joins them. The library checks little of a model file,
- * so the properties that make it LLaMA's are read from the protobuf first (check_model). */
+ * A text is cut at special tokens; each piece of text between them is encoded on its own, and so
+ * gets its own prefix space. Decoding does not use the library: pieces and byte pieces are joined
+ * here as transformers' PreTrainedTokenizer.decode() joins them. The library checks little of a
+ * model file, so check_model() first reads from the protobuf what makes it LLaMA's. */
 extern "C" {
 #include "engine/tokenizer.h"
 #include "engine/base/file.h"
@@ -145,7 +145,8 @@ enum status add_special(struct tokenizer *t, const char *text, int64_t id, bool 
 {
     enum { FAR = 1 << 20 };                                 /* beyond any vocabulary */
     if (!*text || id < 0 || id > FAR)
-        return err_set(e, ERR_CHECKPOINT, "added token \"%.100s\" has id %lld", text, (long long)id);
+        return err_set(e, ERR_CHECKPOINT, "added token \"%.100s\" has id %lld", text,
+                       (long long)id);
     if (!find_special(t, text))
         t->specials.push_back({ text, (int32_t)id, skipped, strip_left, strip_right });
     if (id >= t->size)

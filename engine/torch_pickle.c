@@ -2,8 +2,8 @@
  *
  * Two parts. The zip reader believes the central directory alone: local headers may carry no sizes,
  * and only say how long they are themselves. The pickle machine knows the opcodes and the globals
- * that torch.save writes for a dict of tensors and refuses all others by name; since REDUCE builds a
- * tensor or an empty dict and nothing else, a file cannot make it do anything. */
+ * that torch.save writes for a dict of tensors and refuses all others by name; since REDUCE
+ * builds a tensor or an empty dict and nothing else, a file cannot make it do anything. */
 #include "engine/torch_pickle.h"
 
 #include <inttypes.h>
@@ -112,7 +112,8 @@ static enum status read_entry(struct zip *z, const unsigned char *head, const ch
     if (!storage && !pickle && !order)
         return OK;
     if ((little(head + 8, 2) & 1) || little(head + 10, 2) != 0 || packed != size)
-        return err_set(z->e, ERR_CHECKPOINT, "%s: entry \"%.*s\" is compressed or encrypted; torch.save "
+        return err_set(z->e, ERR_CHECKPOINT,
+                       "%s: entry \"%.*s\" is compressed or encrypted; torch.save "
                        "stores plainly", z->path, name_length < 150 ? (int)name_length : 150, name);
     if (z->n < LOCAL || at > z->n - LOCAL || memcmp(z->at + at, "PK\3\4", 4))
         return damaged(z, "an entry lies outside the file");
@@ -159,11 +160,12 @@ static enum status read_zip(struct zip *z, struct arena *a)
         p += CENTRAL + name + extra + comment;
     }
     if (!z->pickle)
-        return err_set(z->e, ERR_CHECKPOINT, "%s: no PyTorch checkpoint: a zip file without data.pkl",
+        return err_set(z->e, ERR_CHECKPOINT,
+                       "%s: no PyTorch checkpoint: a zip file without data.pkl",
                        z->path);
     if (z->n_pickle > PICKLE_MAX)
-        return err_set(z->e, ERR_CHECKPOINT, "%s: a pickle of %zu bytes, expected at most %d", z->path,
-                       z->n_pickle, PICKLE_MAX);
+        return err_set(z->e, ERR_CHECKPOINT, "%s: a pickle of %zu bytes, expected at most %d",
+                       z->path, z->n_pickle, PICKLE_MAX);
     if (z->n_storage)
         qsort(z->storage, z->n_storage, sizeof *z->storage, by_key);
     return OK;
@@ -399,7 +401,8 @@ static void push_global(struct machine *m)
                 m->stack[m->n_stack - 1]->type = &storages[i];
             return;
         }
-    err_set(m->e, ERR_CHECKPOINT, "%s: data.pkl, byte %zu: calls %.60s.%.60s, which no file of plain "
+    err_set(m->e, ERR_CHECKPOINT,
+            "%s: data.pkl, byte %zu: calls %.60s.%.60s, which no file of plain "
             "weights does; refused", m->zip->path, (size_t)(m->at - m->start), part[0], part[1]);
 }
 
@@ -431,8 +434,8 @@ static void push_storage(struct machine *m)
     if (m->zip->n_storage)
         found = bsearch(&key, m->zip->storage, m->zip->n_storage, sizeof key, by_key);
     if (!found || (uint64_t)at[4]->integer > found->n / (size_t)type->bytes) {
-        err_set(m->e, ERR_CHECKPOINT, "%s: the storage \"data/%.60s\" is %s", m->zip->path, at[2]->text,
-                found ? "cut short" : "missing");
+        err_set(m->e, ERR_CHECKPOINT, "%s: the storage \"data/%.60s\" is %s", m->zip->path,
+                at[2]->text, found ? "cut short" : "missing");
         return;
     }
     struct value *v = push_new(m, V_STORAGE);
@@ -483,7 +486,8 @@ static void push_tensor(struct machine *m, const struct value *arguments)
         }
         last += steps * stride;                             /* at most 2 have: no overflow */
     }
-    if (elements < 0 || (uint64_t)elements > have || last > have || (elements > 0 && last == have)) {
+    if (elements < 0 || (uint64_t)elements > have || last > have ||
+        (elements > 0 && last == have)) {
         bad(m, "a tensor reaches beyond its storage");
         return;
     }
@@ -629,8 +633,8 @@ static void copy_strided(unsigned char *out, const struct value *t, int64_t elem
 }
 
 /* copied: bytes copied so far; more than the file has cannot be honest. */
-static enum status add_tensor(struct store *s, struct zip *z, const char *name, const struct value *t,
-                              size_t *copied)
+static enum status add_tensor(struct store *s, struct zip *z, const char *name,
+                              const struct value *t, size_t *copied)
 {
     struct stored *out = store_add(s, name, z->e);
     if (!out)
@@ -647,7 +651,8 @@ static enum status add_tensor(struct store *s, struct zip *z, const char *name, 
         *copied += out->n_bytes;
         unsigned char *copy = *copied <= z->n ? arena_alloc(s->arena, out->n_bytes) : NULL;
         if (!copy)
-            return err_set(z->e, ERR_MEMORY, "%s: no memory for the copies of its tensors", z->path);
+            return err_set(z->e, ERR_MEMORY, "%s: no memory for the copies of its tensors",
+                           z->path);
         copy_strided(copy, t, elements);
         out->data = copy;
     }
@@ -659,7 +664,8 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const struct stored *)a)->name, ((const struct stored *)b)->name);
 }
 
-/* A dict of tensors, or one under the single key state_dict or model; other values are passed over. */
+/* A dict of tensors, or one under the single key state_dict or model; other values are passed
+ * over. */
 static enum status add_tensors(struct store *s, struct zip *z, const struct value *dict)
 {
     size_t first = s->n, copied = 0;
@@ -683,13 +689,15 @@ static enum status add_tensors(struct store *s, struct zip *z, const struct valu
 }
 
 /* What else the file may be, by how it begins. */
-static enum status check_beginning(const char *path, const unsigned char *at, size_t n, struct err *e)
+static enum status check_beginning(const char *path, const unsigned char *at, size_t n,
+                                   struct err *e)
 {
     static const unsigned char legacy[] = { 0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46 };
     if (n >= 4 && !memcmp(at, "PK\3\4", 4))
         return OK;
     if (n >= sizeof legacy && !memcmp(at, legacy, sizeof legacy))
-        return err_set(e, ERR_CHECKPOINT, "%s: a legacy PyTorch file (before 1.6); load it and save it "
+        return err_set(e, ERR_CHECKPOINT,
+                       "%s: a legacy PyTorch file (before 1.6); load it and save it "
                        "again, or use safetensors", path);
     return err_set(e, ERR_CHECKPOINT, "%s: no PyTorch checkpoint", path);
 }

@@ -198,8 +198,8 @@ static void pickle_tensor(struct str *p, const struct made *m, int i)
     add_string(p, m->at[i].name);
     str_add(p, "ctorch._utils\n_rebuild_tensor_v2\n((");
     add_string(p, "storage");
-    str_addf(p, "ctorch\n%sStorage\n", !strcmp(type, "F16") ? "Half" : !strcmp(type, "BF16") ? "BFloat16" :
-             !strcmp(type, "I64") ? "Long" : "Float");
+    str_addf(p, "ctorch\n%sStorage\n", !strcmp(type, "F16") ? "Half" :
+             !strcmp(type, "BF16") ? "BFloat16" : !strcmp(type, "I64") ? "Long" : "Float");
     add_string(p, key);
     add_string(p, "cpu");
     add_int(p, n);

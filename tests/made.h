@@ -14,7 +14,8 @@
 enum { MADE_MAX = 256, MADE_DIMS = 4 };
 
 struct made {
-    struct { char name[160], type[8]; int n_dims, shape[MADE_DIMS]; size_t from, bytes; } at[MADE_MAX];
+    struct { char name[160], type[8]; int n_dims, shape[MADE_DIMS]; size_t from,
+             bytes; } at[MADE_MAX];
     int n;
     struct str data;
 };

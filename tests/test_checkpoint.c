@@ -1,8 +1,8 @@
 /* Checkpoints: one tiny model in every layout must give the same tensors; everything else must be
  * refused by name. Readers on their own: tests/test_weights.c.
  *
- * The model: tower of width 16, 2 heads, 3 layers, image 28, patch 14; language model of width 24, 3
- * heads, 2 layers, vocabulary 32; connector mlp2x_gelu. */
+ * The model: tower of width 16, 2 heads, 3 layers, image 28, patch 14; language model of width
+ * 24, 3 heads, 2 layers, vocabulary 32; connector mlp2x_gelu. */
 #include "engine/checkpoint.h"
 
 #include <stdio.h>
@@ -22,7 +22,8 @@ enum { TOWER = 1, CONNECTOR = 2, LANGUAGE = 4, ALL = 7 };
 #define LLAVA_HEAD "{\"model_type\": \"llava\", \"architectures\": [\"LlavaLlamaForCausalLM\"], " \
     "\"mm_projector_type\": \"mlp2x_gelu\", \"mm_hidden_size\": 16, " \
     "\"image_aspect_ratio\": \"pad\", "
-static const char llava_config[] = LLAVA_HEAD "\"unfreeze_mm_vision_tower\": true, " VISION_CONFIG ", "
+static const char llava_config[] =
+    LLAVA_HEAD "\"unfreeze_mm_vision_tower\": true, " VISION_CONFIG ", "
     LANGUAGE_CONFIG "}";
 static const char hf_config[] = "{\"model_type\": \"llava\", \"architectures\": "
     "[\"LlavaForConditionalGeneration\"], \"text_config\": {\"model_type\": \"llama\", "
@@ -33,7 +34,8 @@ enum spelling { OURS, IN_LLAVA, IN_HF, IN_NEW_HF, UNDER_PEFT };
 
 static const char *spelled(char out[200], const char *name, enum spelling how)
 {
-    static const char vision[] = "vision_model.", language[] = "model.", connector[] = "model.mm_projector.";
+    static const char vision[] = "vision_model.", language[] = "model.",
+        connector[] = "model.mm_projector.";
     bool is_vision = !strncmp(name, vision, strlen(vision));
     bool is_connector = !strncmp(name, connector, strlen(connector));
     bool is_language = !is_connector && !strncmp(name, language, strlen(language));
@@ -82,8 +84,9 @@ static void add_norm(struct made *m, enum spelling how, const char *prefix, int 
 static void add_tower(struct made *m, enum spelling how)
 {
     static const struct { const char *name; int rows, cols; } linear[] = {
-        { "self_attn.q_proj", 16, 16 }, { "self_attn.k_proj", 16, 16 }, { "self_attn.v_proj", 16, 16 },
-        { "self_attn.out_proj", 16, 16 }, { "mlp.fc1", 32, 16 }, { "mlp.fc2", 16, 32 },
+        { "self_attn.q_proj", 16, 16 }, { "self_attn.k_proj", 16, 16 },
+        { "self_attn.v_proj", 16, 16 }, { "self_attn.out_proj", 16, 16 },
+        { "mlp.fc1", 32, 16 }, { "mlp.fc2", 16, 32 },
     };
     char prefix[120];
     add(m, how, "vision_model.embeddings.class_embedding", 1, 16, 0);
@@ -93,11 +96,13 @@ static void add_tower(struct made *m, enum spelling how)
     add_norm(m, how, "vision_model.post_layernorm", 16);    /* never used */
     for (int layer = 0; layer < 3; layer++) {
         for (int i = 1; i <= 2; i++) {
-            snprintf(prefix, sizeof prefix, "vision_model.encoder.layers.%d.layer_norm%d", layer, i);
+            snprintf(prefix, sizeof prefix, "vision_model.encoder.layers.%d.layer_norm%d", layer,
+                     i);
             add_norm(m, how, prefix, 16);
         }
         for (size_t i = 0; i < COUNT(linear); i++) {
-            snprintf(prefix, sizeof prefix, "vision_model.encoder.layers.%d.%s", layer, linear[i].name);
+            snprintf(prefix, sizeof prefix, "vision_model.encoder.layers.%d.%s", layer,
+                     linear[i].name);
             add_linear(m, how, prefix, linear[i].rows, linear[i].cols);
         }
     }
@@ -145,7 +150,8 @@ static void copy_tokenizer(const char *dir)
     struct err e = { 0 };
     struct file f;
     file_mkdirs(dir, &e);
-    file_open(&f, path_join(&a, test_root(), "demo/checkpoints/tiny-mlp/tokenizer.model"), ERR_DATA, &e);
+    file_open(&f, path_join(&a, test_root(), "demo/checkpoints/tiny-mlp/tokenizer.model"), ERR_DATA,
+              &e);
     CHECK_OK(file_write(path_join(&a, dir, "tokenizer.model"), f.at, f.n, &e), e);
     file_close(&f);
     arena_free(&a);
@@ -172,7 +178,8 @@ static void write_folder(const char *dir, const char *config, enum spelling how,
 }
 
 /* Opens and checks a good checkpoint; its hash. */
-static void hash_of(const char *dir, const struct llava_options *o, const char *layout, char hash[65])
+static void hash_of(const char *dir, const struct llava_options *o, const char *layout,
+                    char hash[65])
 {
     static const struct llava_options none;
     struct checkpoint *c = NULL;
@@ -221,7 +228,8 @@ TEST(checkpoint_layouts_give_the_same_tensors)
 
     /* Shards with an index, one per part. */
     static const struct { int part; const char *name, *tensor; } shards[] = {
-        { TOWER, "a.safetensors", "model.vision_tower.vision_tower.vision_model.pre_layrnorm.bias" },
+        { TOWER, "a.safetensors",
+          "model.vision_tower.vision_tower.vision_model.pre_layrnorm.bias" },
         { CONNECTOR, "b.safetensors", "model.mm_projector.0.bias" },
         { LANGUAGE, "c.safetensors", "model.norm.weight" },
     };
@@ -250,7 +258,8 @@ TEST(checkpoint_with_a_linear_connector)
     add_parts(&m, IN_LLAVA, TOWER | LANGUAGE);
     made_add(&m, "x", "model.mm_projector.weight", "BF16", 2, (int[]){ 24, 16 });
     made_add(&m, "y", "model.mm_projector.bias", "F32", 1, (int[]){ 24 });
-    made_text("linear/config.json", "{\"model_type\": \"llava\", \"unfreeze_mm_vision_tower\": true, "
+    made_text("linear/config.json",
+              "{\"model_type\": \"llava\", \"unfreeze_mm_vision_tower\": true, "
               "\"mm_use_im_patch_token\": false, " VISION_CONFIG ", " LANGUAGE_CONFIG "}");
     made_safetensors(&m, "linear/model.safetensors");
     copy_tokenizer("linear");
@@ -298,7 +307,8 @@ TEST(checkpoint_finds_its_vision_tower)
 
     write_folder("hub/models--l--llava/snapshots/1", config, IN_LLAVA, CONNECTOR | LANGUAGE,
                  "model.safetensors");
-    write_folder("hub/models--openai--little-clip/snapshots/2", tower, OURS, TOWER, "model.safetensors");
+    write_folder("hub/models--openai--little-clip/snapshots/2", tower, OURS, TOWER,
+                 "model.safetensors");
     hash_of("hub/models--l--llava/snapshots/1", NULL, "llava", other);
     CHECK_STR(other, hash);
 
@@ -315,7 +325,8 @@ TEST(checkpoint_finds_its_vision_tower)
     free(text);
 }
 
-static const char adapter_config[] = "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"bias\": "
+static const char adapter_config[] =
+    "{\"peft_type\": \"LORA\", \"r\": 2, \"lora_alpha\": 4, \"bias\": "
                                      "\"none\", \"target_modules\": [\"q_proj\", \"down_proj\"]}";
 
 /* Writes an adapter of r 2 for two projections of each layer; B is zero when `zero` is set. */
@@ -344,7 +355,9 @@ static void write_lora(const char *dir, bool zero)
     made_close(&m);
 }
 
-static const char lora_config[] = LLAVA_HEAD "\"mm_vision_tower\": \"little-clip\", " LANGUAGE_CONFIG "}";
+static const char lora_config[] =
+    LLAVA_HEAD "\"mm_vision_tower\": \"little-clip\", " LANGUAGE_CONFIG
+    ", \"architectures\": [\"LlamaForCausalLM\"]}";         /* as adapters have it */
 
 TEST(checkpoint_lora_and_connector_over_a_base)
 {
@@ -355,7 +368,8 @@ TEST(checkpoint_lora_and_connector_over_a_base)
     write_folder("plain", llava_config, IN_LLAVA, ALL, "model.safetensors");
     hash_of("plain", NULL, "llava", hash);
     write_folder("base", "{}", OURS, LANGUAGE, "pytorch_model.bin");
-    write_folder("tower", "{\"model_type\": \"clip\", " VISION_CONFIG "}", OURS, TOWER, "model.safetensors");
+    write_folder("tower", "{\"model_type\": \"clip\", " VISION_CONFIG "}", OURS, TOWER,
+                 "model.safetensors");
 
     write_folder("connector", lora_config, OURS, CONNECTOR, "mm_projector.bin");
     hash_of("connector", &o, "connector", other);
@@ -363,7 +377,7 @@ TEST(checkpoint_lora_and_connector_over_a_base)
     write_folder("lora", lora_config, UNDER_PEFT, CONNECTOR, "non_lora_trainables.bin");
     write_lora("lora", true);
     hash_of("lora", &o, "lora", other);
-    CHECK_STR(other, hash);                                 /* an adapter of zeros changes nothing */
+    CHECK_STR(other, hash);                                 /* zeros change nothing */
 
     write_lora("lora", false);
     if (CHECK_OK(checkpoint_open(&c, "lora", &o, &e), e)) {
@@ -393,7 +407,8 @@ TEST(checkpoint_lora_refusals)
     struct llava_options o = { .model_base = "base", .vision_tower = "tower" };
     struct checkpoint *c = NULL;
     write_folder("base", "{}", OURS, LANGUAGE, "model.safetensors");
-    write_folder("tower", "{\"model_type\": \"clip\", " VISION_CONFIG "}", OURS, TOWER, "model.safetensors");
+    write_folder("tower", "{\"model_type\": \"clip\", " VISION_CONFIG "}", OURS, TOWER,
+                 "model.safetensors");
     write_folder("lora", lora_config, UNDER_PEFT, CONNECTOR, "non_lora_trainables.bin");
     write_lora("lora", false);
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -436,9 +451,9 @@ TEST(checkpoint_names_all_that_does_not_fit)
     copy_tokenizer("odd");
     CHECK_INT(checkpoint_open(&c, "odd", &o, &e), ERR_CHECKPOINT);
     CHECK_STR(e.text, "odd: 4 tensors of the model do not fit: lm_head.weight is [24,32], expected "
-              "[32,24], model.layers.0.self_attn.q_proj.weight is of dtype I64, expected F16, BF16 or F32, "
-              "model.norm.weight is missing, model.layers.0.self_attn.q_proj.bias is not part of such a "
-              "model");
+              "[32,24], model.layers.0.self_attn.q_proj.weight is of dtype I64, expected F16, "
+              "BF16 or F32, model.norm.weight is missing, model.layers.0.self_attn.q_proj.bias is "
+              "not part of such a model");
 
     /* Many: the first eight, and how many more. */
     made_close(&m);
@@ -468,9 +483,11 @@ TEST(checkpoint_names_all_that_does_not_fit)
 TEST(checkpoint_config_refusals)
 {
     static const struct { const char *from, *to, *part; } cases[] = {
-        { "\"llava\"", "\"llava_mpt\"", "llava_mpt" }, { "\"llava\"", "\"llava_mistral\"", "mistral" },
+        { "\"llava\"", "\"llava_mpt\"", "llava_mpt" },
+        { "\"llava\"", "\"llava_mistral\"", "mistral" },
         { "LlavaLlamaForCausalLM", "LlavaQwenForCausalLM", "LlavaQwen" },
-        { "mlp2x_gelu", "cabstractor", "cabstractor" }, { "mlp2x_gelu", "mlp2x_relu", "mlp2x_relu" },
+        { "mlp2x_gelu", "cabstractor", "cabstractor" },
+        { "mlp2x_gelu", "mlp2x_relu", "mlp2x_relu" },
         { "mlp2x_gelu", "mlp9x_gelu", "mlp9x_gelu" }, { "mlp2x_gelu", "mlp3x_gelu", "mlp3x_gelu" },
         { "\"pad\"", "\"anyres\"", "1.6" }, { "\"pad\"", "\"anyres_max_9\"", "anyres_max_9" },
         { "{", "{\"s2\": true, ", "s2" },
@@ -517,7 +534,8 @@ TEST(checkpoint_config_refusals)
 TEST(checkpoint_refuses_files_of_other_kinds)
 {
     static const struct { const char *path, *text, *part; } cases[] = {
-        { "x/model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs" },
+        { "x/model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n",
+          "git lfs" },
         { "x/model.safetensors", "<!DOCTYPE html><html>", "web page" },
         { "x/model.safetensors", "\n<html lang=en>", "web page" },
         { "x/model.safetensors", "GGUF....", "GGUF" },

@@ -1,8 +1,9 @@
 /* Pictures: decoding, resizing, the whole way to the tower's square, bit for bit as Pillow.
  *
  * Provenance: hashes and rows were recorded from Pillow 9.4.0 and transformers' CLIPImageProcessor,
- * on the picture g(w,h): R = 7x + 3y, G = x^2 + 5y, B = xy + 11x + 13y, all mod 256. The hundreds of
- * files in tests/golden/images.bin were made and decoded by Pillow 9.5.0: tests/golden/images.py. */
+ * on the picture g(w,h): R = 7x + 3y, G = x^2 + 5y, B = xy + 11x + 13y, all mod 256. The hundreds
+ * of files in tests/golden/images.bin were made and decoded by Pillow 9.5.0:
+ * tests/golden/images.py. */
 #include "engine/preprocess.h"
 
 #include <stdio.h>
@@ -41,7 +42,8 @@ static const char *short_hash(const void *bytes, size_t n, char out[SHA256_HEX])
 TEST(normalise_table_is_float32_of_the_processor)
 {
     static const struct { int u; uint32_t bits[3]; } some[] = {
-        { 0, { 0xbfe568dc, 0xbfe044b8, 0xbfbd77d8 } }, { 1, { 0xbfe38a7f, 0xbfde58f1, 0xbfbba5e1 } },
+        { 0, { 0xbfe568dc, 0xbfe044b8, 0xbfbd77d8 } },
+        { 1, { 0xbfe38a7f, 0xbfde58f1, 0xbfbba5e1 } },
         { 104, { 0xbe8c4d29, 0xbe43e151, 0xbaaeb487 } },
         { 122, { 0xbc3864e1, 0x3da17c6c, 0x3e825ea3 } },
         { 128, { 0x3d9c5620, 0x3e2cf36b, 0x3eae0dc4 } },
@@ -113,7 +115,8 @@ TEST(vectors_give_the_bits_of_the_plain_resize)
         struct err e = { 0 };
         for (size_t k = 0; k < n; k++)                      /* noise reaches both clamps */
             im.rgb[k] = (noise = noise * 1664525 + 1013904223) >> 31 ? 255 : 0;
-        CHECK_OK(resize_bicubic(fast, sizes[i].ow, sizes[i].oh, im.rgb, im.width, im.height, &e), e);
+        CHECK_OK(resize_bicubic(fast, sizes[i].ow, sizes[i].oh, im.rgb, im.width, im.height, &e),
+                 e);
         CHECK_OK(resize_bicubic_plain(plain, sizes[i].ow, sizes[i].oh, im.rgb, im.width, im.height,
                                       &e), e);
         CHECK(!memcmp(fast, plain, m));
@@ -174,7 +177,8 @@ TEST(preprocess_of_extreme_shapes)
         { 1, 60000, false, OK }, { 1, 1, true, OK }, { 8000000, 1, false, ERR_DATA },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
-        struct image im = { calloc((size_t)cases[i].w * (size_t)cases[i].h, 3), cases[i].w, cases[i].h };
+        struct image im = { calloc((size_t)cases[i].w * (size_t)cases[i].h, 3), cases[i].w,
+                            cases[i].h };
         uint8_t *out = malloc(336 * 336 * 3);
         struct err e = { 0 };
         CHECK_INT(preprocess(out, &im, 336, cases[i].pad, &e), cases[i].want);

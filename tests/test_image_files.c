@@ -1,5 +1,5 @@
-/* Every kind of image file against what Pillow makes of it: tests/golden/images.py wrote and decoded
- * them. Then the same files damaged: an error or a picture, never a crash. */
+/* Every kind of image file against what Pillow makes of it: tests/golden/images.py wrote and
+ * decoded them. Then the same files damaged: an error or a picture, never a crash. */
 #include "engine/image.h"
 
 #include <stdio.h>
@@ -23,7 +23,8 @@ static bool next_file(const char **at, const char *end, struct recorded *r)
     memcpy(line, *at, (size_t)(stop - *at));
     line[stop - *at] = '\0';
     *at = stop + 1;
-    return sscanf(line, "%63s %zu %zu %d %d %39s", r->name, &r->offset, &r->n, &r->width, &r->height,
+    return sscanf(line, "%63s %zu %zu %d %d %39s", r->name, &r->offset, &r->n, &r->width,
+                  &r->height,
                   r->hash) == 6;
 }
 
@@ -97,7 +98,7 @@ TEST(damaged_image_files_are_refused_or_decoded)
         for (int variant = 0; variant < 12 && r.n; variant++) {
             size_t n = r.n;
             memcpy(bytes, g.data.at + r.offset, n);
-            if (variant < 8)                                /* one byte in a hundred, at least one */
+            if (variant < 8)                                /* one byte in a hundred, or one */
                 for (size_t k = 0; k <= n / 100; k++) {
                     noise = noise * 1664525 + 1013904223;
                     bytes[noise % n] = (unsigned char)(noise >> 24);
@@ -119,8 +120,8 @@ TEST(damaged_image_files_are_refused_or_decoded)
 TEST(image_of_too_many_pixels_is_refused_before_memory_is_asked_for)
 {
     /* A 24-bit BMP of 20000 x 20000 pixels, header alone. */
-    unsigned char bmp[54] = { 'B', 'M', 54, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 0x20, 0x4e,
-                              0, 0, 0x20, 0x4e, 0, 0, 1, 0, 24, 0 };
+    unsigned char bmp[54] = { 'B', 'M', 54, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 0x20,
+                              0x4e, 0, 0, 0x20, 0x4e, 0, 0, 1, 0, 24, 0 };
     struct image im;
     struct err e = { 0 };
     CHECK_INT(image_decode(&im, bmp, sizeof bmp, &e), ERR_DATA);

@@ -1,6 +1,6 @@
-/* The tokenizer against transformers 4.37.2's slow LlamaTokenizer on the demo's model: ids and decoded
- * texts that tests/golden/tokens.py recorded; and, where LLaMA's own tokenizer.model is at hand
- * (LLAVA_TOKENIZER names it), against known ids of it. */
+/* The tokenizer against transformers 4.37.2's slow LlamaTokenizer on the demo's model: ids and
+ * decoded texts that tests/golden/tokens.py recorded; and, where LLaMA's own tokenizer.model is
+ * at hand (LLAVA_TOKENIZER names it), against known ids of it. */
 #include "engine/tokenizer.h"
 
 #include <stdio.h>
@@ -78,7 +78,8 @@ TEST(tokenizer_knows_what_a_reply_may_hold)
     tokenizer_close(t);
 }
 
-/* Old checkpoints: <im_patch>, <im_start>, <im_end> behind the pieces; white space around them goes. */
+/* Old checkpoints: <im_patch>, <im_start>, <im_end> behind the pieces; white space around them
+ * goes. */
 TEST(tokenizer_marks_of_old_checkpoints)
 {
     struct arena a = { 0 };

@@ -58,7 +58,8 @@ TEST(safetensors_refusals)
         { HEAD("Q4_0", "[2]", "[0,8]"), 8, "Q4_0" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2]}}", 8, "missing" },
         { "{\"a\":{\"dtype\":1,\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "wrong type" },
-        { "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, "twice" },
+        { "{\"a\":{\"dtype\":\"F32\",\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+          "twice" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
           "\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 16, "twice" },
         { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
@@ -90,7 +91,8 @@ TEST(safetensors_refusals)
 /* Element i as a double. */
 static double value_of(const struct stored *t, size_t i)
 {
-    const unsigned char *p = t->data + i * (t->n_bytes / (size_t)shape_elements(t->shape, t->n_dims));
+    size_t n = (size_t)shape_elements(t->shape, t->n_dims);
+    const unsigned char *p = t->data + i * (t->n_bytes / n);
     uint16_t h = (uint16_t)(p[0] | p[1] << 8);
     if (!strcmp(t->type_name, "F32")) {
         float x;
@@ -129,8 +131,8 @@ static const struct stored *find(const struct store *s, const char *name)
 static bool read_golden(struct store *s, struct file *f, const char *name)
 {
     struct err e = { 0 };
-    file_open(f, path_join(s->arena, path_join(s->arena, test_root(), "tests/golden"), name), ERR_DATA,
-              &e);
+    file_open(f, path_join(s->arena, path_join(s->arena, test_root(), "tests/golden"), name),
+              ERR_DATA, &e);
     return CHECK_OK(torch_read(s, name, f->at, f->n, &e), e);
 }
 
@@ -146,7 +148,8 @@ TEST(torch_file_holds_what_torch_says)
     jsonl_open(&in, &a, &e, "%s/tests/golden/torch.jsonl", test_root());
     for (; jsonl_next(&in); n++) {
         const struct stored *t = find(&s, jsonl_str(&in, "name"));
-        const struct json *shape = json_get(in.object, "shape"), *values = json_get(in.object, "values");
+        const struct json *shape = json_get(in.object, "shape");
+        const struct json *values = json_get(in.object, "values");
         if (!CHECK(t != NULL))
             continue;
         CHECK_STR(t->type_name, jsonl_str(&in, "type"));
@@ -218,7 +221,8 @@ TEST(torch_refusals)
         str_init(&file, 1 << 16);
         made_pickle_to(cases[i].pickle, cases[i].n, &file);
         err_clear(&e);
-        CHECK_INT(read_exact(torch_read, &s, file.at, file.n, &e), cases[i].part ? ERR_CHECKPOINT : OK);
+        CHECK_INT(read_exact(torch_read, &s, file.at, file.n, &e),
+                  cases[i].part ? ERR_CHECKPOINT : OK);
         if (!CHECK(!cases[i].part || strstr(e.text, cases[i].part)))
             printf("  case %zu: %s\n", i, e.text);
         str_free(&file);
@@ -256,7 +260,7 @@ TEST(torch_tensors_stay_in_their_storage)
         read_exact(torch_read, &s, file.at, file.n, &e);
         if (!CHECK_INT(e.code, cases[i].good ? OK : ERR_CHECKPOINT))
             printf("  case %zu: %s\n", i, e.text);
-        if (cases[i].good && i == 1) {                      /* transposed: a copy in row-major order */
+        if (cases[i].good && i == 1) {                      /* transposed: a row-major copy */
             uint16_t first[6], turned[6];
             memcpy(first, m.data.at, sizeof first);
             memcpy(turned, s.at[0].data, sizeof turned);

@@ -1,5 +1,5 @@
-/* Any bytes as an image file; what decodes goes the whole way to a small square, padded and cropped.
- * Pictures of more than a megapixel are only decoded, so that a run stays fast. */
+/* Any bytes as an image file; what decodes goes the whole way to a small square, padded and
+ * cropped. Pictures of more than a megapixel are only decoded, so that a run stays fast. */
 #include <stdint.h>
 #include "engine/preprocess.h"
 

@@ -1,5 +1,5 @@
-/* Any bytes as a PyTorch file; and, so that the pickle machine is reached without a zip around it, any
- * bytes as the data.pkl of one. */
+/* Any bytes as a PyTorch file; and, so that the pickle machine is reached without a zip around
+ * it, any bytes as the data.pkl of one. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,8 @@ static size_t put(uint8_t *out, size_t at, const char *text, size_t n)
 }
 
 /* One entry, local header and directory; sizes of 32 bits. */
-static size_t put_entry(uint8_t *out, size_t at, bool central, const char *name, size_t size, size_t local)
+static size_t put_entry(uint8_t *out, size_t at, bool central, const char *name, size_t size,
+                        size_t local)
 {
     size_t n = strlen(name), head = central ? 46 : 30;
     memset(out + at, 0, head);

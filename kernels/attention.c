@@ -101,6 +101,8 @@ static struct work *work_at(char *scratch, const struct level *l, const struct m
     return w;
 }
 
+static const struct ahead nothing;
+
 /* One chunk: columns c0 .. c0 + 256, of which row i sees the first n[i]. */
 static void chunk(struct work *w, int g, int c0, const int *n)
 {
@@ -118,7 +120,7 @@ static void chunk(struct work *w, int g, int c0, const int *n)
         for (int j = 0; j < w->d_blocks; j++) {
             int j0 = j * m->block, nj = w->dp - j0 < m->block ? w->dp - j0 : m->block;
             m->run(w->s + (size_t)b * c_block, w->q + (size_t)j * micro_block_bytes(m),
-                   k + (size_t)j0 * PANEL * size, w->rows, nj, j > 0);
+                   k + (size_t)j0 * PANEL * size, w->rows, nj, j > 0, &nothing);
         }
     }
     size_t run = micro_at(m, w->rows, 0, 32);
@@ -133,7 +135,7 @@ static void chunk(struct work *w, int g, int c0, const int *n)
     for (int j = 0; j < w->dp / PANEL; j++) {
         const char *v = (const char *)a->v + head +
                         ((size_t)j * (size_t)a->columns + (size_t)c0) * PANEL * size;
-        m->run(w->y + (size_t)j * c_block, w->p, v, w->rows, blocks * PANEL, 1);
+        m->run(w->y + (size_t)j * c_block, w->p, v, w->rows, blocks * PANEL, 1, &nothing);
     }
 }
 
@@ -158,7 +160,7 @@ static void tile(struct work *w, void *y, int first, int n, int h)
     size_t stride = (size_t)(a->heads + 2 * a->kv_heads) * (size_t)a->d;
     int to[MOST_ROWS], g = h / (a->heads / a->kv_heads);
     w->rows = n;
-    micro_pack(w->l, w->m, w->q,
+    micro_pack(w->l, w->m, w->q, 1,
                (const char *)a->qkv + ((size_t)first * stride + (size_t)h * (size_t)a->d) * size,
                a->type, stride, n, a->d, 0);
     memset(w->y, 0, (size_t)w->dp * (size_t)w->m->rows * sizeof(float));

@@ -47,6 +47,9 @@ struct product {
     enum number residual_type;
 };
 
+/* What will be read soon after a call: the kernel fetches `lines` lines of 64 bytes for each 32 k's. */
+struct ahead { const char *at; int lines; };
+
 /* A few rows by one panel: c[i][j] = sum over k of a[i][k] b[k][j], added to what c holds if `keep`.
  * c [rows][32]; a one block of at most `block` k's, see below; b the panel from that k on; k a
  * multiple of 32. At most `rows` rows: a full group. c has room for a full group always. */
@@ -57,7 +60,8 @@ struct micro {
     int tiled;      /* element (i, k) of a block of R rows: 0: [R][block]; else, in tiles of 16 rows
                        and 32 k's: [block/32][R/16 rounded up][16][32] */
     void (*begin)(void), (*end)(void);      /* around a thread's calls of run; or NULL */
-    void (*run)(float *c, const void *a, const void *b, int rows, int k, int keep);
+    void (*run)(float *c, const void *a, const void *b, int rows, int k, int keep,
+                const struct ahead *soon);
     double (*peak)(double seconds);         /* FLOP/s of one thread that only multiplies */
 };
 
@@ -66,7 +70,10 @@ struct level {
     const char *name;
     struct micro f32;
     void (*copy)(void *y, enum number y_type, const void *x, enum number x_type, int n);
-    void (*round)(float *y, const float *x, int n);         /* to bf16, and back */
+    /* n numbers to runs of 32, which are `apart` elements apart; 0 up to the end of the last run.
+     * `rounded`: float32 are rounded to bf16 on their way. */
+    void (*runs)(void *y, enum number y_type, size_t apart, const void *x, enum number x_type, int n,
+                 int rounded);
     void (*add)(void *y, enum number y_type, const void *a, enum number a_type, const void *b,
                 enum number b_type, int n);
     void (*layernorm)(void *y, enum number y_type, const void *x, enum number x_type,
@@ -109,11 +116,12 @@ void panels_pack(void *panels, enum number type, int outputs, int K, int paired,
 size_t matmul_scratch(const struct level *l, const struct micro *m, const struct product *p);
 void matmul(const struct level *l, const struct micro *m, const struct product *p, void *scratch);
 
-/* Where rows go inside blocks for a micro kernel, and the copying: x [rows] with a stride (elements). */
+/* Where rows go inside blocks for a micro kernel, and the copying: x [rows] with a stride (elements),
+ * to blocks of which those of one group of rows are `apart` blocks apart. */
 size_t micro_block_bytes(const struct micro *m);            /* of a full group */
 size_t micro_at(const struct micro *m, int rows, int i, int k);     /* element of a block; k % 32 == 0 */
-void micro_pack(const struct level *l, const struct micro *m, void *blocks, const void *x,
-                enum number type, size_t stride, int rows, int K, int rounded);
+void micro_pack(const struct level *l, const struct micro *m, void *blocks, int apart,
+                const void *x, enum number type, size_t stride, int rows, int K, int rounded);
 
 /* attention.c. One layer of the cache: for each kv head K as panels of 32 columns over d (padded to
  * dp, a multiple of 32) and V as panels of 32 of its d over the columns, in the micro kernel's type:

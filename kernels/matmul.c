@@ -18,7 +18,9 @@
 #endif
 #include "kernels/kernels.h"
 
-enum { L2_ROWS = 1 << 20 };     /* bytes of rows in blocks: about half of a server's L2 */
+/* A stripe: so many bytes of rows in blocks, about half of a server's L2; and where K is too long for
+ * that, so many groups of rows at least, for each of which the panels are read once. */
+enum { L2_ROWS = 1 << 20, GROUPS = 16 };
 
 struct plan {
     int by_rows, by_panels;     /* threads: rows are cut in so many parts, panels in so many */
@@ -60,27 +62,16 @@ size_t micro_at(const struct micro *m, int rows, int i, int k)
     return (size_t)(k / 32) * 32 * (size_t)round_up(rows, 16) + (size_t)i * 32;
 }
 
-void micro_pack(const struct level *l, const struct micro *m, void *blocks, const void *x,
-                enum number type, size_t stride, int rows, int K, int rounded)
+void micro_pack(const struct level *l, const struct micro *m, void *blocks, int apart,
+                const void *x, enum number type, size_t stride, int rows, int K, int rounded)
 {
     size_t size = number_size(type), to_size = number_size(m->type);
-    for (int k0 = 0; k0 < K; k0 += m->block) {
-        char *block = (char *)blocks + (size_t)(k0 / m->block) * micro_block_bytes(m);
-        int n = K - k0 < m->block ? K - k0 : m->block;
-        for (int i = 0; i < rows; i++) {
-            const char *from = (const char *)x + ((size_t)i * stride + (size_t)k0) * size;
-            int run = m->tiled ? 32 : n;
-            for (int k = 0; k < n; k += run) {
-                int some = n - k < run ? n - k : run;
-                char *to = block + micro_at(m, rows, i, k) * to_size;
-                if (rounded && m->type == NUM_F32 && type == NUM_F32)
-                    l->round((float *)(void *)to, (const float *)(const void *)from + k, some);
-                else
-                    l->copy(to, m->type, from + (size_t)k * size, type, some);
-                memset(to + (size_t)some * to_size, 0,
-                       (size_t)(round_up(some, 32) - some) * to_size);
-            }
-        }
+    for (int k = 0; k < K; k += m->block) {
+        char *block = (char *)blocks + (size_t)(k / m->block * apart) * micro_block_bytes(m);
+        int n = K - k < m->block ? K - k : m->block;
+        for (int i = 0; i < rows; i++)
+            l->runs(block + micro_at(m, rows, i, 0) * to_size, m->type, micro_at(m, rows, 0, 32),
+                    (const char *)x + ((size_t)i * stride + (size_t)k) * size, type, n, rounded);
     }
 }
 
@@ -99,7 +90,7 @@ static struct plan plan_of(const struct micro *m, const struct product *p, int t
     int most = (int)(L2_ROWS / block);                      /* blocks of rows that fit */
     int mine = ceil_div(s.groups, s.by_rows);
     if ((size_t)mine * (size_t)s.blocks > (size_t)most) {
-        int deep = most / 8 > 0 ? most / 8 : 1;             /* 8 groups of rows share a panel */
+        int deep = most / GROUPS > 0 ? most / GROUPS : 1;
         s.depth = s.blocks < deep ? s.blocks : deep;
     }
     s.stripe = most / s.depth > 0 ? most / s.depth : 1;
@@ -118,35 +109,38 @@ size_t matmul_scratch(const struct level *l, const struct micro *m, const struct
     return plan_of(micro_for(l, m, p), p, threads).bytes * (size_t)threads;
 }
 
-/* Panels p0 .. p1 of groups g0 .. g0 + n, of which blocks b0 .. b1 of k lie in a. */
+/* Panels p0 .. p1 of groups g0 .. g0 + n, of which blocks b0 .. b1 of k lie in a. While one block of a
+ * panel is worked on the next is fetched: it comes from far away, and is needed all at once. */
 static void stripe_panels(const struct level *l, const struct micro *m, const struct product *p,
                           const struct plan *s, int g0, int n, int b0, int b1, int p0, int p1,
                           const char *a, float *c, float *expanded)
 {
     int Kp = round_up(p->K, 32);
     size_t block = micro_block_bytes(m), c_group = (size_t)m->rows * PANEL;
+    size_t column = PANEL * number_size(p->w_type);         /* bytes of a panel for one k */
     for (int j = p0; j < p1; j++) {
-        const char *panel = (const char *)p->panels +
-                            (size_t)j * PANEL * (size_t)Kp * number_size(p->w_type);
+        const char *panel = (const char *)p->panels + (size_t)j * (size_t)Kp * column;
         float *sums = c + (s->depth < s->blocks ? (size_t)(j - p0) * (size_t)s->stripe * c_group : 0);
         for (int b = b0; b < b1; b++) {
             int k = b * m->block, nk = Kp - k < m->block ? Kp - k : m->block;
-            const void *weights = panel + (size_t)k * PANEL * number_size(p->w_type);
+            const char *weights = panel + (size_t)k * column, *next = weights + (size_t)nk * column;
+            if (b + 1 == b1)
+                next = panel + ((size_t)Kp + (size_t)(b0 * m->block)) * column;
+            struct ahead soon = { next, j + 1 == p1 && b + 1 == b1 ? 0 : ceil_div(32, n) };
+            size_t step = (size_t)(nk / 32) * (size_t)soon.lines * 64;
             if (expanded) {
                 l->expand(expanded, weights, p->w_type, nk);
-                weights = expanded;
+                weights = (const char *)expanded;
             }
-            for (int g = 0; g < n; g++) {
-                int left = p->M - (g0 + g) * m->rows;
-                m->run(sums + (size_t)g * c_group,
-                       a + ((size_t)g * (size_t)s->depth + (size_t)(b - b0)) * block, weights,
-                       left < m->rows ? left : m->rows, nk, b > 0);
+            for (int g = 0; g < n; g++, soon.at += step) {
+                int first = (g0 + g) * m->rows, left = p->M - first;
+                int rows = left < m->rows ? left : m->rows;
+                float *group = sums + (size_t)g * c_group;
+                m->run(group, a + ((size_t)(b - b0) * (size_t)n + (size_t)g) * block, weights, rows,
+                       nk, b > 0, &soon);
+                if (b + 1 == s->blocks)
+                    l->finish(p, group, j, first, rows);
             }
-        }
-        for (int g = 0; b1 == s->blocks && g < n; g++) {
-            int left = p->M - (g0 + g) * m->rows;
-            l->finish(p, sums + (size_t)g * c_group, j, (g0 + g) * m->rows,
-                      left < m->rows ? left : m->rows);
         }
     }
 }
@@ -170,7 +164,7 @@ static void part(const struct level *l, const struct micro *m, const struct prod
             for (int i = 0; i < n; i++) {
                 int first = (g + i) * m->rows, left = p->M - first;
                 size_t at = (size_t)first * (size_t)p->K + (size_t)k;
-                micro_pack(l, m, a + (size_t)i * (size_t)s->depth * micro_block_bytes(m),
+                micro_pack(l, m, a + (size_t)i * micro_block_bytes(m), n,
                            (const char *)p->x + at * number_size(p->x_type), p->x_type,
                            (size_t)p->K, left < m->rows ? left : m->rows, k1 - k, p->rounded);
             }

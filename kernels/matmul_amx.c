@@ -8,6 +8,10 @@
  *     a: tile 4   tile 0   tile 1            (8 cycles each, from L1) hide behind 4 products (16
  *        tile 5   tile 2   tile 3            cycles each)
  *
+ * In a full block the panel's 32 KB stay in L1 for all groups of rows. So the rows, from L2, are loaded
+ * with the hint that they need not stay, and the sums of the next group, which lie behind this one's,
+ * are fetched meanwhile: 58, 74, 82 % of the peak without, with the one, with both.
+ *
  * Few rows take the same instructions, so their sums have the same bits; unused rows of a tile are
  * whatever they are, and give sums that nobody reads. Subnormals count as 0. */
 #include <string.h>
@@ -38,9 +42,12 @@ static void end(void)
     _tile_release();
 }
 
-static void run(float *c, const void *a, const void *b, int rows, int k, int keep)
+static void run(float *c, const void *a, const void *b, int rows, int k, int keep,
+                const struct ahead *soon)
 {
     const uint16_t *x = a, *w = b;
+    const char *fetch = soon->at;
+    float *below = c + 16 * PANEL, *next = c + ROWS * PANEL;
     if (keep) {
         _tile_loadd(0, c, STRIDE);
         _tile_loadd(1, c + 16, STRIDE);
@@ -50,6 +57,8 @@ static void run(float *c, const void *a, const void *b, int rows, int k, int kee
     }
     if (rows <= 16) {
         for (; k > 0; k -= 32, x += TILE, w += 2 * TILE) {
+            for (int i = 0; i < soon->lines; i++, fetch += 64)
+                _mm_prefetch(fetch, _MM_HINT_T1);
             _tile_loadd(4, x, 64);
             _tile_loadd(6, w, STRIDE);
             _tile_loadd(7, w + 32, STRIDE);
@@ -60,7 +69,6 @@ static void run(float *c, const void *a, const void *b, int rows, int k, int kee
         _tile_stored(1, c + 16, STRIDE);
         return;
     }
-    float *below = c + 16 * PANEL;
     if (keep) {
         _tile_loadd(2, below, STRIDE);
         _tile_loadd(3, below + 16, STRIDE);
@@ -68,15 +76,32 @@ static void run(float *c, const void *a, const void *b, int rows, int k, int kee
         _tile_zero(2);
         _tile_zero(3);
     }
-    for (; k > 0; k -= 32, x += 2 * TILE, w += 2 * TILE) {
-        _tile_loadd(4, x, 64);
-        _tile_loadd(6, w, STRIDE);
-        _tile_loadd(7, w + 32, STRIDE);
-        _tile_loadd(5, x + TILE, 64);
-        _tile_dpbf16ps(0, 4, 6);
-        _tile_dpbf16ps(1, 4, 7);
-        _tile_dpbf16ps(2, 5, 6);
-        _tile_dpbf16ps(3, 5, 7);
+    if (k < BLOCK) {
+        for (; k > 0; k -= 32, x += 2 * TILE, w += 2 * TILE) {
+            _tile_loadd(4, x, 64);
+            _tile_loadd(6, w, STRIDE);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, w + 32, STRIDE);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_loadd(5, x + TILE, 64);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
+    } else {
+        for (; k > 0; k -= 32, x += 2 * TILE, w += 2 * TILE, next += 2 * PANEL) {
+            for (int i = 0; i < soon->lines; i++, fetch += 64)
+                _mm_prefetch(fetch, _MM_HINT_T1);
+            for (int i = 0; i < 2 * PANEL; i += 16)
+                _mm_prefetch((const char *)(next + i), _MM_HINT_T0);
+            _tile_stream_loadd(4, x, 64);
+            _tile_loadd(6, w, STRIDE);
+            _tile_dpbf16ps(0, 4, 6);
+            _tile_loadd(7, w + 32, STRIDE);
+            _tile_dpbf16ps(1, 4, 7);
+            _tile_stream_loadd(5, x + TILE, 64);
+            _tile_dpbf16ps(2, 5, 6);
+            _tile_dpbf16ps(3, 5, 7);
+        }
     }
     _tile_stored(0, c, STRIDE);
     _tile_stored(1, c + 16, STRIDE);

@@ -46,8 +46,10 @@ few_rows(float *c, const uint16_t *a, const uint16_t *b, const int rows, int k, 
     }
 }
 
-static void run(float *c, const void *a, const void *b, int rows, int k, int keep)
+static void run(float *c, const void *a, const void *b, int rows, int k, int keep,
+                const struct ahead *soon)
 {
+    (void)soon;                                             /* slow enough for the hardware to fetch */
     switch (rows) {
 #define CASE(n) case n: few_rows(c, a, b, n, k, keep); break;
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)

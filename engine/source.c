@@ -52,7 +52,13 @@ void weight_files_close(struct weight_files *f)
 static const struct { const char *theirs, *ours; } prefixes[] = {
     { "model.vision_tower.vision_tower.vision_model.", "vision_model." },   /* LLaVA */
     { "vision_tower.vision_model.", "vision_model." },                      /* llava-hf */
-    { "model.vision_tower.vision_model.", "vision_model." },                /* llava-hf, later */
+    { "model.vision_tower.vision_model.", "vision_model." },    /* ..., from transformers 4.52 */
+    { "vision_tower.", "vision_model." },                       /* ..., from transformers 5 */
+    { "model.vision_tower.", "vision_model." },
+    { "embeddings.", "vision_model.embeddings." },              /* a tower alone, transformers 5 */
+    { "encoder.", "vision_model.encoder." },
+    { "pre_layrnorm.", "vision_model.pre_layrnorm." },
+    { "post_layernorm.", "vision_model.post_layernorm." },
     { "language_model.model.", "model." },
     { "language_model.lm_head.", "lm_head." },
     { "model.language_model.", "model." },

@@ -30,7 +30,7 @@ static const char hf_config[] = "{\"model_type\": \"llava\", \"architectures\": 
     LANGUAGE_CONFIG "}, " VISION_CONFIG "}";
 
 /* How a layout calls what we call `name`. */
-enum spelling { OURS, IN_LLAVA, IN_HF, IN_NEW_HF, UNDER_PEFT };
+enum spelling { OURS, IN_LLAVA, IN_HF, IN_NEW_HF, IN_HF_5, ALONE_5, UNDER_PEFT };
 
 static const char *spelled(char out[200], const char *name, enum spelling how)
 {
@@ -44,10 +44,14 @@ static const char *spelled(char out[200], const char *name, enum spelling how)
         snprintf(out, 200, "model.vision_tower.vision_tower.%s", name);
     else if ((how == IN_HF || how == IN_NEW_HF) && is_vision)
         snprintf(out, 200, "%svision_tower.%s", how == IN_HF ? "" : "model.", name);
-    else if ((how == IN_HF || how == IN_NEW_HF) && is_connector)
-        snprintf(out, 200, "%smulti_modal_projector.linear_%d.%s", how == IN_HF ? "" : "model.",
+    else if (how == IN_HF_5 && is_vision)
+        snprintf(out, 200, "vision_tower.%s", name + strlen(vision));
+    else if (how == ALONE_5)
+        snprintf(out, 200, "%s", name + strlen(vision));
+    else if ((how == IN_HF || how == IN_NEW_HF || how == IN_HF_5) && is_connector)
+        snprintf(out, 200, "%smulti_modal_projector.linear_%d.%s", how == IN_NEW_HF ? "model." : "",
                  name[strlen(connector)] == '0' ? 1 : 2, part);
-    else if (how == IN_HF)
+    else if (how == IN_HF || how == IN_HF_5)
         snprintf(out, 200, "language_model.%s", name);
     else if (how == IN_NEW_HF && is_language)
         snprintf(out, 200, "model.language_model.%s", name + strlen(language));
@@ -225,6 +229,9 @@ TEST(checkpoint_layouts_give_the_same_tensors)
     write_folder("new-hf", hf_config, IN_NEW_HF, ALL, "model.safetensors");
     hash_of("new-hf", NULL, "llava-hf", other);
     CHECK_STR(other, hash);
+    write_folder("hf-5", hf_config, IN_HF_5, ALL, "model.safetensors");
+    hash_of("hf-5", NULL, "llava-hf", other);
+    CHECK_STR(other, hash);
 
     /* Shards with an index, one per part. */
     static const struct { int part; const char *name, *tensor; } shards[] = {
@@ -301,7 +308,7 @@ TEST(checkpoint_finds_its_vision_tower)
     o.vision_tower = "elsewhere";
     hash_of("models/apart", &o, "llava", other);
     CHECK_STR(other, hash);
-    write_folder("models/little-clip", tower, OURS, TOWER, "model.safetensors");
+    write_folder("models/little-clip", tower, ALONE_5, TOWER, "model.safetensors");
     hash_of("models/apart", NULL, "llava", other);
     CHECK_STR(other, hash);
 

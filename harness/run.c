@@ -270,9 +270,9 @@ static enum status find_run(const struct options *o, struct llava *m, const char
     return e->code == OK ? results_run(store, &rr, o->fresh, run_id, e) : e->code;
 }
 
-/* The selection's ordinals that have no reply yet, in asking order, into todo; replies that are
+/* The selection's ordinals that have no reply yet, in asking order, into pending; replies that are
  * there go to run->replies. */
-static enum status unanswered(struct asking *run, size_t *todo, size_t *n, struct err *e)
+static enum status unanswered(struct asking *run, size_t *pending, size_t *n, struct err *e)
 {
     struct split *s = run->split;
 
@@ -285,7 +285,7 @@ static enum status unanswered(struct asking *run, size_t *todo, size_t *n, struc
                         answered, e) == OK)
         for (size_t k = 0; k < s->n_order; k++)
             if (!answered[s->order[k]])
-                todo[(*n)++] = s->order[k];
+                pending[(*n)++] = s->order[k];
     free(answered);
     return e->code;
 }
@@ -295,21 +295,23 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
 {
     struct split *s = run->split;
     struct prepare *p = NULL;
-    size_t *todo = calloc(s->n_order + 1, sizeof *todo), n = 0;
+    size_t *pending = calloc(s->n_order + 1, sizeof *pending), n = 0;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     run->replies = calloc(s->questions.n, sizeof *run->replies);
-    if (!todo || !run->replies) {
+    if (!pending || !run->replies) {
         err_set(e, ERR_MEMORY, "no memory for %zu questions", s->n_order);
         goto done;
     }
-    if (unanswered(run, todo, &n, e) != OK)
+    if (unanswered(run, pending, &n, e) != OK)
         goto done;
-    say_detail("%s: %zu questions to ask, %zu answered before", run->progress.what, n,
-               s->n_order - n);
+    if (n == 0)
+        say_note("%s: nothing to ask, all %zu questions are answered", run->progress.what, s->n_order);
+    else if (n < s->n_order)
+        say_note("%s: %zu questions to ask, %zu are answered", run->progress.what, n, s->n_order - n);
     struct prepare_job job = {
         .model = run->m, .benchmark = s->benchmark, .dir = s->dir, .questions = &s->questions,
-        .order = todo, .n = n, .prompts = set, .conversation = conversation,
+        .order = pending, .n = n, .prompts = set, .conversation = conversation,
         .image_mode = run->o->image_mode, .threads = cores > 4 ? 4 : cores > 1 ? (int)cores : 1,
         .ahead = AHEAD,
     };
@@ -326,7 +328,7 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
         results_run_finish(run->store, run->run_id, e);
 done:
     prepare_stop(p);
-    free(todo);
+    free(pending);
     return e->code;
 }
 

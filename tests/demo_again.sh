@@ -3,5 +3,6 @@
 set -eu
 ./llava-eval leaderboard --db build/demo.db >build/demo.first
 make demo >build/demo.second 2>build/demo.messages
-grep -q '0 questions to ask' build/demo.messages
+[ "$(grep -c 'nothing to ask' build/demo.messages)" = 22 ]
+! grep -q 'questions to ask' build/demo.messages
 ./llava-eval leaderboard --db build/demo.db | cmp - build/demo.first

@@ -18,7 +18,6 @@
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
-#include "kernels/float16.h"
 #include "kernels/kernels.h"
 
 enum { CHUNK = 256, MOST_ROWS = 32 };                       /* a micro kernel's block and rows or less */
@@ -224,55 +223,76 @@ void attention(const struct level *l, const struct micro *m, const struct attent
     }
 }
 
-/* Number x to element e of a block of panels. */
-static void put(void *panels, enum number type, size_t e, float x)
-{
-    if (type == NUM_F32)
-        ((float *)panels)[e] = x;
-    else
-        ((uint16_t *)panels)[e] = bf16_of_float(x);
-}
-
-/* Element of row k, column n of a panel. */
-static size_t panel_at(enum number type, size_t k, size_t n)
-{
-    return type == NUM_F32 ? k * PANEL + n : (k / 2 * PANEL + n) * 2 + k % 2;
-}
-
 size_t cache_scratch(const struct attention *a)
 {
     return align64((size_t)a->d * sizeof(float)) * (size_t)max_threads();
 }
 
+/* d numbers of one column to a panel of keys, and to panels of values, `apart` elements apart. In 16
+ * bits the d's of a key are pairs, and so are neighbouring columns of the values. */
+static void put_key16(uint16_t *panel, const uint16_t *x, int d)
+{
+    for (int j = 0; j < d; j += 2, panel += 2 * PANEL)
+        memcpy(panel, x + j, 2 * sizeof *x);
+}
+
+static void put_value16(uint16_t *panels, size_t apart, const uint16_t *x, int d)
+{
+    for (int i = 0; i < d; i += PANEL, panels += apart)
+        for (int j = i; j < d && j < i + PANEL; j++)
+            panels[2 * (j - i)] = x[j];
+}
+
+static void put_key32(float *panel, const float *x, int d)
+{
+    for (int j = 0; j < d; j++)
+        panel[j * PANEL] = x[j];
+}
+
+static void put_value32(float *panels, size_t apart, const float *x, int d)
+{
+    for (int i = 0; i < d; i += PANEL, panels += apart)
+        memcpy(panels, x + i, sizeof *x * (size_t)(d - i < PANEL ? d - i : PANEL));
+}
+
+/* Key and value of one head into column col. */
+static void put(const struct attention *a, enum number type, int g, size_t col, const void *x,
+                int is_value)
+{
+    size_t dp = (size_t)round_up(a->d, 32), columns = (size_t)a->columns, apart = columns * PANEL;
+    size_t head = (size_t)g * dp * columns, in = col % PANEL;
+    if (type == NUM_F32 && is_value)
+        put_value32((float *)a->v + head + col * PANEL, apart, x, a->d);
+    else if (type == NUM_F32)
+        put_key32((float *)a->k + head + (col - in) * dp + in, x, a->d);
+    else if (is_value)
+        put_value16((uint16_t *)a->v + head + col / 2 * 2 * PANEL + col % 2, apart, x, a->d);
+    else
+        put_key16((uint16_t *)a->k + head + (col - in) * dp + 2 * in, x, a->d);
+}
+
 void cache_write(const struct level *l, const struct micro *m, const struct attention *a,
                  const float *cosine, const float *sine, void *scratch)
 {
-    size_t d = (size_t)a->d, dp = (size_t)round_up(a->d, 32), columns = (size_t)a->columns;
-    size_t size = number_size(a->type);
+    size_t d = (size_t)a->d, size = number_size(a->type);
     int H = a->heads, G = a->kv_heads;
 #pragma omp parallel for schedule(static)
     for (int t = 0; t < a->T; t++) {
-        float *x = (float *)(void *)((char *)scratch + (size_t)thread() *
-                                     align64(d * sizeof(float)));
+        char *x = (char *)scratch + (size_t)thread() * align64(d * sizeof(float));
         char *row = (char *)a->qkv + (size_t)t * (size_t)(H + 2 * G) * d * size;
         size_t col = (size_t)a->at[t].col, turn = (size_t)a->at[t].position * (d / 2);
         for (int h = 0; h < H && cosine; h++)
             l->rotate(row + (size_t)h * d * size, a->type, row + (size_t)h * d * size, a->type,
                       cosine + turn, sine + turn, a->d);
         for (int g = 0; g < G; g++) {
-            size_t head = (size_t)g * dp * columns;
             const char *k = row + (size_t)(H + g) * d * size, *v = k + (size_t)G * d * size;
             if (cosine)
-                l->rotate(x, NUM_F32, k, a->type, cosine + turn, sine + turn, a->d);
+                l->rotate(x, m->type, k, a->type, cosine + turn, sine + turn, a->d);
             else
-                l->copy(x, NUM_F32, k, a->type, a->d);
-            for (size_t j = 0; j < d; j++)
-                put(a->k, m->type, head + col / PANEL * PANEL * dp +
-                                   panel_at(m->type, j, col % PANEL), x[j]);
-            l->copy(x, NUM_F32, v, a->type, a->d);
-            for (size_t j = 0; j < d; j++)
-                put(a->v, m->type, head + j / PANEL * PANEL * columns +
-                                   panel_at(m->type, col, j % PANEL), x[j]);
+                l->copy(x, m->type, k, a->type, a->d);
+            put(a, m->type, g, col, x, 0);
+            l->copy(x, m->type, v, a->type, a->d);
+            put(a, m->type, g, col, x, 1);
         }
     }
 }

@@ -68,7 +68,7 @@ struct asking {
     size_t open, done, cut;     /* cut: prompts that lost their end to the checkpoint's maximum */
     const char **replies;       /* [questions.n], for the running score */
     struct arena texts;
-    double started, scored;
+    double started, score_at;
     uint64_t tokens;
     struct progress progress;
     struct err *e;              /* first error from a callback */
@@ -160,27 +160,41 @@ static enum status submit(struct asking *run, struct prepared *item, struct err 
     return llava_submit(run->m, &r, e);
 }
 
+/* The headline over what is answered by now: a partial figure, for the progress line alone. */
+static void score_so_far(struct asking *run)
+{
+    struct split answered = *run->split;
+    struct arena a = { 0 };
+    struct scores sc;
+    struct err ignored = { 0 };
+    size_t missing;
+
+    scores_init(&sc, &a);
+    answered.selected = arena_array(&a, answered.questions.n, sizeof *answered.selected);
+    answered.n_order = 0;
+    for (size_t i = 0; answered.selected && i < answered.questions.n; i++)
+        answered.n_order += answered.selected[i] = run->replies[i] != NULL;
+    if (answered.n_order && run_tally(&answered, run->replies, NULL, 1, true, 0, &sc, &missing,
+                                      &ignored) == OK) {
+        run->progress.score_name = answered.benchmark->headline;
+        run->progress.score = scores_get(&sc, answered.benchmark->headline);
+    }
+    scores_free(&sc);
+    arena_free(&a);
+}
+
 static void show_progress(struct asking *run)
 {
-    struct split *s = run->split;
+    const struct benchmark *b = run->split->benchmark;
     double now = seconds();
 
     run->progress.done = run->done;
     run->progress.tokens_per_s = (double)run->tokens / (now - run->started + 1e-9);
-    if (now - run->scored > SCORE_EVERY_S && !s->benchmark->judge_mark &&
-        !benchmark_lists(s->benchmark->exported ? s->benchmark->exported : "", s->name)) {
-        struct arena a = { 0 };
-        struct scores sc;
-        struct err ignored = { 0 };
-        scores_init(&sc, &a);
-        if (benchmark_score(s->benchmark, &s->questions, run->replies, NULL, 1, true, 0, &sc,
-                            &ignored) == OK) {
-            run->progress.score_name = s->benchmark->headline;
-            run->progress.score = scores_get(&sc, s->benchmark->headline);
-        }
-        scores_free(&sc);
-        arena_free(&a);
-        run->scored = seconds();
+    if (now > run->score_at && !b->judge_mark &&
+        !(b->exported && benchmark_lists(b->exported, run->split->name))) {
+        score_so_far(run);
+        double cost = seconds() - now;
+        run->score_at = now + (SCORE_EVERY_S > 50 * cost ? SCORE_EVERY_S : 50 * cost);
     }
     say_progress(&run->progress);
 }
@@ -316,8 +330,10 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
         .ahead = AHEAD,
     };
     run->progress.total = n;
-    run->started = run->scored = seconds();
+    run->started = seconds();
+    run->score_at = run->started + 1;
     if (n && prepare_start(&p, &job, e) == OK && ask_all(run, p, e) == OK) {
+        run->score_at = 0;                  /* the last line holds the whole figure */
         show_progress(run);
         say_progress_end(&run->progress);
     }

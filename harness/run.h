@@ -50,10 +50,11 @@ struct judge;
 enum status run_score(struct judge *judge, struct split *s, const char *label,
                       struct results *store, int64_t run_id, size_t *missing, struct err *e);
 
-/* The scores themselves, from replies by ordinal (NULL: missing). n of the JSON contract: the
- * selection's questions. Shared with `score --answers`. marks as benchmark_score takes them. */
+/* The scores themselves over the selection, from replies by ordinal (NULL: missing). draws: for the
+ * standard errors, 0 for none. marks as benchmark_score takes them. Shared with `score --answers`. */
+enum { SCORE_DRAWS = 1000 };
 enum status run_tally(const struct split *s, const char *const *replies, const struct mark *marks,
-                      int passes, bool partial, struct scores *out, size_t *missing,
+                      int passes, bool partial, int draws, struct scores *out, size_t *missing,
                       struct err *e);
 
 #endif

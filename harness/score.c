@@ -13,7 +13,7 @@
 #include "harness/say.h"
 #include "harness/verbs.h"
 
-enum { DRAWS = 1000, OUTPUT_LIMIT = 1 << 26 };
+enum { OUTPUT_LIMIT = 1 << 26 };
 
 static bool is_exported(const struct split *s)
 {
@@ -54,7 +54,7 @@ static enum status subset_make(struct subset *sub, const struct split *s,
 }
 
 enum status run_tally(const struct split *s, const char *const *replies, const struct mark *marks,
-                      int passes, bool partial, struct scores *out, size_t *missing,
+                      int passes, bool partial, int draws, struct scores *out, size_t *missing,
                       struct err *e)
 {
     struct arena a = { 0 };
@@ -69,7 +69,7 @@ enum status run_tally(const struct split *s, const char *const *replies, const s
     }
     if (subset_make(&sub, s, replies, marks, passes, &a, e) == OK)
         benchmark_score(s->benchmark, &sub.questions, sub.replies, marks ? sub.marks : NULL, passes,
-                        partial, DRAWS, out, e);
+                        partial, draws, out, e);
     arena_free(&a);
     return e->code;
 }
@@ -126,7 +126,7 @@ enum status run_score(struct judge *judge, struct split *s, const char *label,
             say_note("%s: this split is scored by a server: see llava-eval export", b->name);
         goto done;
     }
-    if (run_tally(s, replies, marks, passes, true, &sc, missing, e) == OK)
+    if (run_tally(s, replies, marks, passes, true, SCORE_DRAWS, &sc, missing, e) == OK)
         put_scores(s, store, run_id, &sc, marks ? judge_name(judge) : NULL, *missing || !s->whole,
                    e);
 done:
@@ -252,7 +252,8 @@ static enum status score_file(const struct options *o, struct split *s, struct e
     }
     if (a.failed)
         err_set(e, ERR_MEMORY, "no memory to score %zu questions", s->questions.n);
-    else if (run_tally(s, given.text, marks, passes, o->partial, &sc, &missing, e) == OK) {
+    else if (run_tally(s, given.text, marks, passes, o->partial, SCORE_DRAWS, &sc, &missing, e) ==
+             OK) {
         for (size_t i = 0; i < extra.n; i++)
             scores_add(&sc, extra.at[i].value, extra.at[i].n, "%s", extra.at[i].metric);
         print_scores(o, s, &sc, missing);

@@ -2,8 +2,8 @@
  *
  * Both products are the micro kernel's: K lies as panels of 32 columns over d, V as panels of 32 of
  * its d over the columns (kernels.h). A tile is a full group of rows, neighbours with one base, so
- * what they see in common is read once. It walks over the columns that its rows see in chunks,
- * from the slot's base and from each start of an own region on:
+ * what they see in common is read once. It walks over the columns that its rows see in chunks (the
+ * kernel's block), from the slot's base and from each start of an own region on:
  *
  *     S = q k'       [rows, chunk]        into blocks of 32 columns
  *     P, most, sum = online softmax(S)    what a row does not see is 0
@@ -20,7 +20,7 @@
 #endif
 #include "kernels/kernels.h"
 
-enum { CHUNK = 256, MOST_ROWS = 32 };                       /* a micro kernel's block and rows or less */
+enum { MOST_ROWS = 32 };                                    /* of a micro kernel */
 
 static int max_threads(void)
 {
@@ -65,7 +65,7 @@ struct work {                   /* one thread's scratch, and what it is about */
     const struct attention *a;
     int rows, dp, d_blocks;     /* of the tile now; d padded to 32, and in blocks of the kernel */
     char *q, *p;                /* blocks: [d_blocks], one */
-    float *s, *y;               /* [CHUNK/32], [dp/32] blocks of [rows][32], full groups */
+    float *s, *y;               /* [block/32], [dp/32] blocks of [rows][32], full groups */
     float most[MOST_ROWS], sum[MOST_ROWS];
     struct sight sees[MOST_ROWS];
 };
@@ -80,7 +80,7 @@ static size_t work_bytes(const struct micro *m, int d)
     size_t c_block = (size_t)m->rows * PANEL * sizeof(float);
     int dp = round_up(d, 32), d_blocks = (dp + m->block - 1) / m->block;
     return align64(sizeof(struct work)) + (size_t)(d_blocks + 1) * micro_block_bytes(m) +
-           (size_t)(CHUNK / PANEL + dp / PANEL) * c_block;
+           (size_t)(m->block / PANEL + dp / PANEL) * c_block;
 }
 
 static struct work *work_at(char *scratch, const struct level *l, const struct micro *m,
@@ -96,13 +96,13 @@ static struct work *work_at(char *scratch, const struct level *l, const struct m
     w->q = (char *)w + align64(sizeof *w);
     w->p = w->q + (size_t)w->d_blocks * micro_block_bytes(m);
     w->s = (void *)(w->p + micro_block_bytes(m));
-    w->y = w->s + CHUNK / PANEL * c_block / sizeof(float);
+    w->y = w->s + (size_t)(m->block / PANEL) * c_block / sizeof(float);
     return w;
 }
 
 static const struct ahead nothing;
 
-/* One chunk: columns c0 .. c0 + 256, of which row i sees the first n[i]. */
+/* One chunk: columns from c0 on, of which row i sees the first n[i]. */
 static void chunk(struct work *w, int g, int c0, const int *n)
 {
     const struct micro *m = w->m;
@@ -141,12 +141,12 @@ static void chunk(struct work *w, int g, int c0, const int *n)
 /* All chunks from column c0 on, for the rows that see [c0, to[i]). */
 static void chunks(struct work *w, int g, int c0, const int *to)
 {
-    int end = c0, n[MOST_ROWS];
+    int end = c0, most = w->m->block, n[MOST_ROWS];
     for (int i = 0; i < w->rows; i++)
         end = to[i] > end ? to[i] : end;
-    for (int c = c0; c < end; c += CHUNK) {
+    for (int c = c0; c < end; c += most) {
         for (int i = 0; i < w->rows; i++)
-            n[i] = to[i] - c < 0 ? 0 : to[i] - c > CHUNK ? CHUNK : to[i] - c;
+            n[i] = to[i] - c < 0 ? 0 : to[i] - c > most ? most : to[i] - c;
         chunk(w, g, c, n);
     }
 }
@@ -203,7 +203,7 @@ void attention(const struct level *l, const struct micro *m, const struct attent
                void *scratch)
 {
     int *first = scratch, *n = first + a->T, tiles = 0;
-    assert(m->rows <= MOST_ROWS && m->block >= CHUNK);
+    assert(m->rows <= MOST_ROWS);
     for (int t = 0; t < a->T; t++)
         if (tiles && n[tiles - 1] < m->rows && a->at[t].base == a->at[t - 1].base)
             n[tiles - 1]++;

@@ -35,6 +35,7 @@ int kvpool_take(struct kvpool *p, int n)
 
 void kvpool_give(struct kvpool *p, int first, int n)
 {
-    assert(first % KV_ALIGN == 0 && n % KV_ALIGN == 0 && first / KV_ALIGN + n / KV_ALIGN <= p->blocks);
+    assert(first % KV_ALIGN == 0 && n % KV_ALIGN == 0);
+    assert(first / KV_ALIGN + n / KV_ALIGN <= p->blocks);
     memset(p->taken + first / KV_ALIGN, 0, (size_t)(n / KV_ALIGN));
 }

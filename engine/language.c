@@ -179,7 +179,8 @@ enum status language_step(struct language *m, const struct rows *rows,
 
 double language_row_flops(const struct language_config *c)
 {
-    double D = c->hidden, Hd = (double)c->heads * c->head_size, Gd = (double)c->kv_heads * c->head_size;
+    double D = c->hidden, Hd = (double)c->heads * c->head_size;
+    double Gd = (double)c->kv_heads * c->head_size;
     return 2.0 * c->layers * (D * (Hd + 2 * Gd) + Hd * D + 3 * D * c->ffn);
 }
 

@@ -1,9 +1,9 @@
 /* llava.c -- the public face: opens a model, takes requests, runs the steps that scheduler.c plans.
  *
- * A request is a sequence of positions: its ids, with the image slot spread over the picture's rows,
- * then the tokens of its reply. Its prefix is what stands up to and including the slot; the rest is
- * its own region. That rule looks at the request alone, never at its neighbours: so whether a prefix
- * is shared, and with whom, cannot change a bit of any reply. */
+ * A request is a sequence of positions: its ids, with the image slot spread over the picture's
+ * rows, then the tokens of its reply. Its prefix is what stands up to and including the slot; the
+ * rest is its own region. That rule looks at the request alone, never at its neighbours: so whether
+ * a prefix is shared, and with whom, cannot change a bit of any reply. */
 #include "engine/llava.h"
 #include <assert.h>
 #include <pthread.h>
@@ -22,8 +22,9 @@
 #include "engine/tokenizer.h"
 
 enum {
-    ROWS_F32 = 1024,            /* of a step, which reads every weight once: enough that reading is */
-    ROWS_BF16 = 2048,           /* little beside multiplying, which bf16 does several times faster  */
+    /* Rows of a step. It reads every weight once: enough rows that reading is little beside
+     * multiplying, which bf16 does several times faster. */
+    ROWS_F32 = 1024, ROWS_BF16 = 2048,
     TOWER_ROWS = 5120,          /* that one batch of pictures should fill: 8 of 577 rows */
     TOWER_PICTURES = 32,        /* at most */
     RUNNING_MIN = 64, RUNNING_MAX = 256,                    /* questions that hold a lane */
@@ -57,7 +58,7 @@ struct llava {
     struct vision *vision;
     struct connector *connector;
     struct language *language;
-    struct tensor pictures;     /* [2 halves * pictures * image tokens, D]: the scheduler's places */
+    struct tensor pictures;     /* [2 * pictures * image tokens, D]: the scheduler's places */
     struct scheduler scheduler;
     uint8_t *allowed;           /* [n_valid], or NULL: every id */
     int n_valid;                /* ids that a reply may hold are below this */
@@ -127,12 +128,13 @@ static void *hash_weights(void *user)
     return NULL;
 }
 
-/* Columns for a dozen full steps, so that replies can ride along while new prefixes come in; no more
- * than a quarter of this machine's memory. */
+/* Columns for a dozen full steps, so that replies can ride along while new prefixes come in; no
+ * more than a quarter of this machine's memory. */
 static int cache_columns(const struct llava *m, const struct llava_options *o, int rows)
 {
     const struct language_config *c = &m->config.language;
-    double column = 2.0 * c->layers * c->kv_heads * c->head_size * (double)dtype_size(m->device.act);
+    double numbers = 2.0 * c->layers * c->kv_heads * c->head_size;
+    double column = numbers * (double)dtype_size(m->device.act);
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 4;
     int64_t wish = 12 * (int64_t)(rows > ROWS_F32 ? rows : ROWS_F32);
     if (wish < (int64_t)c->max_positions + 2 * KV_ALIGN)
@@ -236,8 +238,8 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
     struct llava *m = *out = NULL;
 
     if (o->batch_tokens < 0 || o->cache_positions < 0)
-        return err_set(e, ERR_USAGE, "a step of %d rows, a cache of %d positions: expected at least 1",
-                       o->batch_tokens, o->cache_positions);
+        return err_set(e, ERR_USAGE, "a step of %d rows, a cache of %d positions: expected at "
+                       "least 1", o->batch_tokens, o->cache_positions);
     if (open_backend(&backend, o, &type, e) != OK)
         return e->code;
     if (!(m = calloc(1, sizeof *m))) {
@@ -416,7 +418,7 @@ static enum status refuse(struct llava *m, struct asked *a, const char *format, 
     return OK;
 }
 
-/* Spreads the slot, cuts, and finds prefix and longest reply. False: a->text says why it cannot be. */
+/* Spreads the slot, cuts, finds prefix and longest reply. False: refused, with the reason. */
 static bool measure(struct llava *m, struct asked *a)
 {
     const struct llava_request *r = &a->request;

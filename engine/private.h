@@ -8,11 +8,11 @@
  * Everything is a product of rows: no padding, no batch dimension. Which numbers are kept how is
  * decided once, by device_open():
  *
- *     dtype   weights                                activations    residual stream, norms' weights,
- *                                                                   biases, logits
- *     fp32    as in the file (16 bits expanded       F32            F32
+ *     dtype   weights                            activations    residual stream, norms' weights,
+ *                                                               biases, logits
+ *     fp32    as in the file (16 bits expanded   F32            F32
  *             inside the products; exact)
- *     bf16    BF16                                   BF16           F32
+ *     bf16    BF16                               BF16           F32
  *
  * "Activations" are what goes into products and into the cache: normed rows, q k v, attention's
  * output, the feed-forward's middle, patches, the connector's middle and output. */
@@ -22,13 +22,13 @@
 #include "engine/backend.h"
 #include "engine/checkpoint.h"
 
-/* Where the time goes. Every moment since device_open() belongs to one stage; a stage ends where the
- * next is entered. On a device that runs behind, "sample" holds the wait. */
+/* Where the time goes. Every moment since device_open() belongs to one stage; a stage ends where
+ * the next is entered. On a device that runs behind, "sample" holds the wait. */
 enum stage { STAGE_VISION, STAGE_PRODUCTS, STAGE_ATTENTION, STAGE_ELEMENTWISE, STAGE_SAMPLE,
              STAGE_HOST, STAGE_IDLE, N_STAGES };
 extern const char *const stage_names[N_STAGES];
 
-struct device {                 /* a backend, and how a model's numbers are kept on it; one thread */
+struct device {                 /* a backend, and how numbers are kept on it; one thread */
     struct backend *backend;
     const struct backend_ops *ops;
     enum dtype act;             /* F32 or BF16 */
@@ -60,7 +60,7 @@ struct loader {
     struct err *e;
     enum dtype widest;          /* what the files hold: BF16, then F16, then F32; starts as BF16 */
 };
-/* Tensors are named PREFIX followed by each of `parts`, a list of at most four that ends in NULL. */
+/* Tensors are named PREFIX followed by each of `parts`, a list of up to four that ends in NULL. */
 /* F32: one tensor as it is, or several vectors end to end. */
 void load_floats(struct loader *l, struct tensor *t, const char *prefix, const char *const *parts);
 /* As it lies in the file. */

@@ -2,7 +2,7 @@
  *
  * All questions of a benchmark are known beforehand and come sorted by picture, so there is nothing
  * to search: a list of groups in order of submission, of which a leading part has slots. A question
- * reserves the columns of its longest possible reply when it takes a lane, so a running question can
+ * reserves the columns of its longest possible reply when it takes a lane, so one that runs can
  * never be pushed out; there is no eviction and no deadlock. */
 #include "engine/scheduler.h"
 #include <assert.h>
@@ -125,8 +125,8 @@ void scheduler_finish(struct scheduler *s, struct question *q)
 }
 
 /* Gives the first waiting group its slot; NULL: none waits, or it does not fit now. A lane for each
- * of its questions is best; but not more than half of the cache where one lane allows it, so that the next
- * group's prefix is computed while this one's replies are. */
+ * of its questions is best; but not more than half of the cache where one lane allows it, so that
+ * the next group's prefix is computed while this one's replies are. */
 static struct group *admit(struct scheduler *s)
 {
     struct group *g = s->waiting;

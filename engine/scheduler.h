@@ -14,7 +14,7 @@
  *      multiples of KV_ALIGN.
  *   2. Every row is computed exactly once, in order, in its own column; a question's row in the
  *      step that completes its prefix or later.
- *   3. A step has 1 to `rows` rows while anything is open, at most `running` of them ask for logits.
+ *   3. A step has 1 to `rows` rows while anything is open; at most `running` ask for logits.
  *   4. Reply rows come before question rows, those before prefix rows, when room is short.
  *   5. A picture's place is not filled again before the rows that read it are computed.
  *   6. Slots are given in the order of submission: nobody waits for ever.
@@ -28,12 +28,12 @@
 struct question {
     /* The caller's, before scheduler_add(): */
     int n_rows;                 /* rows of the prompt behind the prefix, at least 1 */
-    int n_columns;              /* rows that may ever be computed: n_rows plus reply tokens fed back */
+    int n_columns;              /* rows that may ever be computed: n_rows, reply tokens fed back */
     /* The scheduler's: */
     struct group *group;
     struct question *next;      /* in its group's list */
     int lane;                   /* of the group's slot; meaningful while running */
-    int known;                  /* rows whose token is known: n_rows, then one more per reply token */
+    int known;                  /* rows whose token is known: n_rows, then one per reply token */
     int computed;               /* rows computed or planned; == known: waits for its next token */
     int now;                    /* rows in the plan */
 };
@@ -66,7 +66,7 @@ struct segment {
 struct plan {
     struct segment *segment;
     int n_segments, n_rows, n_tokens;
-    struct group **encode;      /* pictures to encode first; encode[i] into place encode[i]->place */
+    struct group **encode;      /* pictures to encode first, each into its ->place */
     int n_encode;
 };
 

@@ -1,10 +1,10 @@
 /* vision.c -- the vision tower: CLIP's ViT, up to the block that LLaVA reads.
  *
  *     x = [class; patches W] + positions;  x = LN_pre(x)
- *     each block:  x += O attention(LN1(x)),  x += W2 quick_gelu(W1 LN2(x) + b1) + b2     (pre-norm)
+ *     each block:  x += O attention(LN1(x)),  x += W2 quick_gelu(W1 LN2(x) + b1) + b2
  *
- * transformers models/clip. hidden_states[i] is what block i leaves, so mm_vision_select_layer -2 of
- * 24 means 23 blocks; the last block and post_layernorm are neither loaded nor run. A picture is
+ * transformers models/clip. hidden_states[i] is what block i leaves, so mm_vision_select_layer -2
+ * of 24 means 23 blocks; the last block and post_layernorm are neither loaded nor run. A picture is
  * 1 + P rows that all see each other: in the cache of one layer that every block uses anew, it is a
  * range whose "prefix" is all of its rows. */
 #include "engine/private.h"

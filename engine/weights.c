@@ -1,7 +1,7 @@
 /* weights.c -- named tensors of a checkpoint to the device.
  *
- * Matrices go through pack(), which converts while it reads the mapped file; vectors (norms, biases)
- * become F32; the embedding table stays as it lies in the file, since it is only read by rows. */
+ * Matrices go through pack(), which converts while it reads the mapped file; vectors (norms,
+ * biases) become F32; the embedding table stays as in the file, since it is only read by rows. */
 #include "engine/private.h"
 #include <assert.h>
 #include <stdio.h>

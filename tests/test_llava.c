@@ -114,7 +114,7 @@ static struct llava_pixels grey(const struct llava *m)
 
 TEST(llava_says_what_it_does_not_run)
 {
-    static const struct { const char *device, *dtype; enum status code; const char *words; } row[] = {
+    static const struct { const char *device, *dtype; enum status s; const char *words; } row[] = {
         { "cuda", NULL, ERR_DEVICE, "--device cpu" },
         { "cuda:1", "fp16", ERR_DEVICE, "--device cpu" },
         { "abacus", NULL, ERR_USAGE, "abacus" },
@@ -125,7 +125,7 @@ TEST(llava_says_what_it_does_not_run)
         struct err e = { 0 };
         struct llava *m = NULL;
         struct llava_options o = { .device = row[i].device, .dtype = row[i].dtype };
-        CHECK_INT(llava_open(&m, "nowhere", &o, &e), row[i].code);
+        CHECK_INT(llava_open(&m, "nowhere", &o, &e), row[i].s);
         CHECK(strstr(e.text, row[i].words) && !m);
     }
     struct err e = { 0 };
@@ -251,8 +251,8 @@ TEST(llava_ends_replies)
     size_t n = 0;
     struct err e = { 0 };
     static const char describe[] =
-        "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
-        "helpful, detailed, and polite answers to the user's questions. USER: <image>\n"
+        "A chat between a curious user and an artificial intelligence assistant. The assistant "
+        "gives helpful, detailed, and polite answers to the user's questions. USER: <image>\n"
         "Describe the image. ASSISTANT:";
     if (!m || !CHECK_OK(llava_tokenize(m, describe, &ids, &n, &e), e))
         return;

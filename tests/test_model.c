@@ -183,7 +183,8 @@ static bool open_tiny(struct tiny *t, const char *backend, bool mlp)
     if (checkpoint_open(&t->checkpoint, "tiny", &(struct llava_options){ 0 }, &e) == OK) {
         const struct model_config *c = checkpoint_config(t->checkpoint);
         l.checkpoint = t->checkpoint;
-        (void)(vision_open(&t->vision, &l, &c->tower, 2) || connector_open(&t->connector, &l, c, 2) ||
+        (void)(vision_open(&t->vision, &l, &c->tower, 2) ||
+               connector_open(&t->connector, &l, c, 2) ||
                language_open(&t->language, &l, &c->language, ROWS, 4, COLUMNS) ||
                device_alloc(&t->device, &t->pictures, F32, N_IMAGE, D, &e));
     }
@@ -296,7 +297,8 @@ static void reply(struct tiny *t, const int32_t *prompt, int n, const double *wa
     }
 }
 
-static const int32_t image_ids[] = { 1, 5, 9, -1, -2, -3, -4, 7, 3, 11 }, text_ids[] = { 1, 5, 9, 7, 3, 11 };
+static const int32_t image_ids[] = { 1, 5, 9, -1, -2, -3, -4, 7, 3, 11 };
+static const int32_t text_ids[] = { 1, 5, 9, 7, 3, 11 };
 static const double tower_first[] = { 0.343045, 1.165756, -0.362837, -0.679847, -0.651152, 1.275798,
                                       2.839448, 1.571662 };
 static const double tower_last[] = { 1.020262, -0.488961, 0.392316, 1.947062, 1.347473, 0.945520,
@@ -365,7 +367,7 @@ TEST(model_mlp_avx512)      { mlp_on("avx512"); }
 TEST(model_linear_best)     { linear_on(NULL); }
 TEST(model_mlp_best)        { mlp_on(NULL); }
 
-/* LLaVA-1.5 7B, in units that its authors' shapes give: 0.366 TFLOP a picture, 12.95 GFLOP a row. */
+/* LLaVA-1.5 7B: 0.366 TFLOP a picture, 12.95 GFLOP a row. */
 TEST(model_counts_its_flops)
 {
     struct model_config c = {
@@ -426,7 +428,8 @@ static int image_of(struct golden *g, const char *name)
             return i;
     const char *path = arena_fmt(&g->arena, "%s/tests/golden/%s", test_root(), name);
     CHECK_OK(file_open(&f, path, ERR_DATA, &e), e);
-    CHECK_OK(llava_preprocess(g->model, LLAVA_AS_CONFIG, f.at, f.n, &g->pixels[g->n_images], &e), e);
+    struct llava_pixels *p = &g->pixels[g->n_images];
+    CHECK_OK(llava_preprocess(g->model, LLAVA_AS_CONFIG, f.at, f.n, p, &e), e);
     file_close(&f);
     g->image[g->n_images] = name;
     return g->n_images++;

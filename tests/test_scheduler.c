@@ -187,7 +187,8 @@ static const char *run_workload(uint64_t seed, const struct limits *limits, int 
         steps++;
     }
     for (int i = 0; i < n_jobs && !f.broken; i++)
-        must(&f, f.job[i].finished && f.job[i].replied == f.job[i].n_reply, "3: a question is lost");
+        must(&f, f.job[i].finished && f.job[i].replied == f.job[i].n_reply,
+             "3: a question is lost");
     must(&f, f.s.running == 0, "3: a lane is lost");
     must(&f, rows > 0, "3: no rows at all");
     if (f.broken)

@@ -346,6 +346,16 @@ static enum status bench_ask(struct bench *b, struct llava *m, const struct opti
     return e->code;
 }
 
+/* What happened between two readings: loading and the measuring of the peak stay outside. */
+static void subtract(struct llava_stats *after, const struct llava_stats *before)
+{
+    after->flops -= before->flops;
+    after->prompt_tokens -= before->prompt_tokens;
+    after->computed_tokens -= before->computed_tokens;
+    for (int i = 0; i < LLAVA_STAGES && after->stage[i].name; i++)
+        after->stage[i].seconds -= before->stage[i].seconds;
+}
+
 static void bench_report(struct str *out, const struct bench *b, const struct llava_stats *st,
                          double elapsed, double peak)
 {
@@ -410,7 +420,7 @@ enum status verb_bench(struct options *o, struct err *e)
         goto done;
     double elapsed = seconds() - start;
     llava_stats(m, &after);
-    after.flops -= before.flops;
+    subtract(&after, &before);
     bench_report(&out, &b, &after, elapsed, peak);
     put(&out, e);
 done:

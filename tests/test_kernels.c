@@ -1,0 +1,113 @@
+/* What lies under the operations: 16-bit floats, packed weights, and threads.
+ *
+ * Expected values of the conversions follow from the formats (ldexp of sign, exponent, fraction), over
+ * all 65,536 bit patterns; rounding is checked at the middle between every two neighbours. */
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include "kernels/float16.h"
+#include "kernels/kernels.h"
+#include "tests/check.h"
+
+/* The value of a 16-bit float with so many exponent bits. */
+static double value_of(uint16_t h, int exponent_bits)
+{
+    int fraction_bits = 15 - exponent_bits, bias = (1 << (exponent_bits - 1)) - 1;
+    int exponent = h >> fraction_bits & ((1 << exponent_bits) - 1);
+    int fraction = h & ((1 << fraction_bits) - 1);
+    double sign = h & 0x8000 ? -1 : 1;
+    if (exponent == (1 << exponent_bits) - 1)
+        return fraction ? (double)NAN : sign * INFINITY;
+    if (exponent == 0)
+        return sign * ldexp(fraction, 1 - bias - fraction_bits);
+    return sign * ldexp((1 << fraction_bits) + fraction, exponent - bias - fraction_bits);
+}
+
+static void check_format(int exponent_bits, float (*to)(uint16_t), uint16_t (*of)(float))
+{
+    int infinity = ((1 << exponent_bits) - 1) << (15 - exponent_bits), wrong = 0;
+    for (int h = 0; h < 65536; h++) {
+        double x = value_of((uint16_t)h, exponent_bits);
+        float got = to((uint16_t)h);
+        if (isnan(x))
+            wrong += !isnan(got) || !isnan(to(of(got)));
+        else
+            wrong += got != x || !!signbit(got) != (h >> 15) || of(got) != h;
+        if ((h & 0x7fff) >= infinity - 1)
+            continue;
+        float middle = (float)((x + value_of((uint16_t)(h + 1), exponent_bits)) / 2);
+        wrong += of(middle) != (h % 2 ? h + 1 : h);
+        wrong += of(nextafterf(middle, got)) != h;
+        wrong += of(nextafterf(middle, 2 * middle - got)) != h + 1;
+    }
+    CHECK_INT(wrong, 0);
+    CHECK_INT(of(INFINITY), infinity);
+    CHECK_INT(of(-INFINITY), infinity | 0x8000);
+    CHECK_INT(of(3e38f) == infinity, exponent_bits == 5);
+}
+
+TEST(f16_is_ieee_binary16)
+{
+    check_format(5, f16_to_float, f16_of_float);
+    CHECK_INT(f16_of_float(65519.996f), 0x7bff);            /* the last to round to 65504 */
+    CHECK_INT(f16_of_float(65520), 0x7c00);
+}
+
+TEST(bf16_is_half_a_float)
+{
+    check_format(8, bf16_to_float, bf16_of_float);
+}
+
+/* 3 + 3 rows of 5 numbers, paired: gate i in column i, up i in column 16 + i, k in pairs. */
+TEST(panels_hold_pairs)
+{
+    enum { F = 3, K = 5 };
+    uint16_t gate[F * K], up[F * K], panel[PANEL * 32];
+    for (int i = 0; i < F * K; i++) {
+        gate[i] = (uint16_t)(100 + i);
+        up[i] = (uint16_t)(200 + i);
+    }
+    struct rows parts[2] = { { gate, NUM_BF16, F }, { up, NUM_BF16, F } };
+    CHECK_INT(panels_bytes(F, K, 1, NUM_BF16), sizeof panel);
+    memset(panel, 0xff, sizeof panel);
+    panels_pack(panel, NUM_BF16, F, K, 1, parts, 2);
+    int wrong = 0;
+    for (int k = 0; k < 32; k++)
+        for (int j = 0; j < PANEL; j++) {
+            int i = j % 16, want = i < F && k < K ? (j < 16 ? 100 : 200) + i * K + k : 0;
+            wrong += panel[(k / 2 * PANEL + j) * 2 + k % 2] != want;
+        }
+    CHECK_INT(wrong, 0);
+}
+
+/* Sums do not depend on how many threads share them out, nor on the stripes that this makes. */
+TEST(products_ignore_threads)
+{
+    enum { M = 530, N = 75, K = 700 };
+    static float x[M * K], w[N * K], y[2][M * N];
+    for (int i = 0; i < M * K; i++)
+        x[i] = (float)(i % 4001 * 97 % 1001) / 500 - 1;
+    for (int i = 0; i < N * K; i++)
+        w[i] = (float)(i % 4099 * 89 % 997) / 500 - 1;
+    int before = omp_get_max_threads();
+    for (int i = 0; kernels_name(i); i++) {
+        const struct level *l;
+        const struct micro *m;
+        if (!kernels_choose(kernels_name(i), &l, &m))
+            continue;
+        void *panels = malloc(panels_bytes(N, K, 0, NUM_BF16));
+        struct rows part = { w, NUM_F32, N };
+        panels_pack(panels, NUM_BF16, N, K, 0, &part, 1);
+        for (int threads = 1; threads <= 8; threads++) {
+            omp_set_num_threads(threads);
+            struct product p = { .M = M, .N = N, .K = K, .y = y[threads > 1], .x = x,
+                                 .panels = panels, .w_type = NUM_BF16 };
+            void *scratch = calloc(1, matmul_scratch(l, m, &p) + 64);
+            matmul(l, m, &p, (char *)scratch + (64 - (uintptr_t)scratch % 64));
+            free(scratch);
+            CHECK(threads == 1 || !memcmp(y[0], y[1], sizeof y[0]));
+        }
+        free(panels);
+    }
+    omp_set_num_threads(before);
+}

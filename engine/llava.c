@@ -721,6 +721,7 @@ void llava_stats(const struct llava *m, struct llava_stats *out)
         out->stage[i].name = stage_names[i];
         out->stage[i].seconds = m->device.seconds[i];
     }
+    out->stage[m->device.stage].seconds += clock_seconds() - m->device.since;   /* not yet over */
     out->peak_device_bytes = m->device.ops->memory_peak(m->device.backend);
 }
 

@@ -361,6 +361,22 @@ TEST(llava_counts_what_sharing_saves)
     CHECK_INT(st.images, 1);
     CHECK_INT(st.prompt_tokens, 5 * prefix + 1 + 2 + 3 + 1 + 2);
     CHECK_INT(st.computed_tokens, prefix + 1 + 2 + 3 + 1 + 2);
+
+    /* One picture, but other words before it: another prefix, though of equal length. */
+    int32_t other_ids[COUNT(image_ids)];
+    memcpy(other_ids, image_ids, sizeof other_ids);
+    other_ids[1] = 340;
+    for (int i = 0; i < 2; i++) {
+        struct llava_request r = { .ids = i ? other_ids : image_ids, .n_ids = COUNT(image_ids),
+                                   .image = &image, .max_new_tokens = 1, .n_beams = 1,
+                                   .done = done, .user = &h[i] };
+        CHECK_OK(llava_submit(m, &r, &e), e);
+    }
+    for (open = 1; open && CHECK_OK(llava_step(m, &open, &e), e);)
+        ;
+    uint64_t before = st.computed_tokens;
+    llava_stats(m, &st);
+    CHECK_INT(st.computed_tokens - before, 3 + prefix + 3); /* the first joins the group above */
     llava_pixels_free(&image);
     llava_close(m);
 }

@@ -10,7 +10,8 @@
 #include "engine/backend.h"
 #include "kernels/kernels.h"
 
-_Static_assert((int)F32 == NUM_F32 && (int)BF16 == NUM_BF16 && (int)F16 == NUM_F16, "one numbering");
+_Static_assert((int)F32 == NUM_F32 && (int)BF16 == NUM_BF16 && (int)F16 == NUM_F16,
+               "one numbering");
 _Static_assert((int)ACT_GELU == ACTIVATE_GELU && (int)ACT_SWIGLU == ACTIVATE_SWIGLU &&
                (int)ACT_QUICK_GELU == ACTIVATE_QUICK_GELU, "one numbering");
 _Static_assert(sizeof(struct kv_row) == sizeof(struct place) &&
@@ -426,7 +427,8 @@ enum status backend_cpu_open(struct backend **out, enum dtype type, const char *
     if (!kernels_choose(level, &c->level, &c->bf16)) {
         free(c);
         return err_set(e, ERR_DEVICE, "SIMD level \"%s\": this machine has no such; expected amx, "
-                       "avx512_bf16, avx512, avx2 or portable, as far as the processor goes", level);
+                       "avx512_bf16, avx512, avx2 or portable, as far as the processor goes",
+                       level);
     }
     c->base.ops = &cpu_ops;
     c->type = type;

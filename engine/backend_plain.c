@@ -290,17 +290,19 @@ static enum status plain_matmul(struct backend *b, struct tensor *y, const struc
 {
     bool paired = ep->act == ACT_SWIGLU;
     int N = paired ? w->N / 2 : w->N, K = w->K;
-    double *sum = malloc(sizeof *sum * ((size_t)w->N + 1));
+    double *sum = malloc(sizeof *sum * ((size_t)w->N + (size_t)K + 1)), *row = sum + w->N;
     (void)b;
     assert(y->rows == x->rows && y->cols == N && x->cols == K && paired == !!w->paired);
     if (sum == NULL)
         return err_set(e, ERR_MEMORY, "no memory for a row of %d sums", w->N);
     for (int t = 0; t < x->rows; t++) {
+        for (int k = 0; k < K; k++)
+            row[k] = get(x, t, k);
         for (int n = 0; n < w->N; n++) {
             const float *weight = (const float *)w->data + (size_t)n * (size_t)K;
             sum[n] = 0;
             for (int k = 0; k < K; k++)
-                sum[n] += get(x, t, k) * weight[k];
+                sum[n] += row[k] * weight[k];
             if (ep->bias)
                 sum[n] += get(ep->bias, 0, n);
         }
@@ -384,20 +386,23 @@ static enum status plain_attend(struct backend *b, struct tensor *y, const struc
         for (int h = 0; h < heads; h++) {
             int g = h / (heads / kv->kv_heads);
             double most = -INFINITY, sum = 0;
-            for (int c = at[t].base; c < C; c++) {
+            for (int c = at[t].base; c < C; c++) {          /* what is not seen may be anything */
+                if (!sees(&at[t], c))
+                    continue;
                 const float *k = kv_at(kv->k, kv, layer, c, g);
                 score[c] = 0;
                 for (int j = 0; j < d; j++)
                     score[c] += get(qkv, t, h * d + j) * k[j];
-                score[c] = sees(&at[t], c) ? score[c] / sqrt(d) : -INFINITY;
+                score[c] /= sqrt(d);
                 most = fmax(most, score[c]);
             }
             for (int c = at[t].base; c < C; c++)
-                sum += score[c] = exp(score[c] - most);
+                if (sees(&at[t], c))
+                    sum += score[c] = exp(score[c] - most);
             for (int j = 0; j < d; j++) {
                 double out = 0;
                 for (int c = at[t].base; c < C; c++)
-                    if (sees(&at[t], c))                    /* others may hold anything */
+                    if (sees(&at[t], c))
                         out += score[c] / sum * kv_at(kv->v, kv, layer, c, g)[j];
                 put(y, t, h * d + j, out);
             }

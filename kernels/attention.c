@@ -9,9 +9,9 @@
  *     P, most, sum = online softmax(S)    what a row does not see is 0
  *     y = y * correction + P v            and y / sum at the end
  *
- * A row's chunks start at its base and its own region's start, whatever tile it is in; and a chunk of
- * which it sees nothing leaves it as it is: its P is 0, its correction exactly 1. (Only the sign of a
- * zero could tell, so the last step adds +0.) */
+ * A row's chunks start at its base and its own region's start, whatever tile it is in; and a chunk
+ * of which it sees nothing leaves it as it is: its P is 0, its correction exactly 1. (Only the sign
+ * of a zero could tell, so the last step adds +0.) */
 #include <assert.h>
 #include <math.h>
 #include <string.h>
@@ -21,6 +21,13 @@
 #include "kernels/kernels.h"
 
 enum { MOST_ROWS = 32 };                                    /* of a micro kernel */
+
+enum { FEW = 1 << 12 };         /* numbers of q that one thread does before another wakes up */
+
+static size_t numbers(const struct attention *a)
+{
+    return (size_t)a->T * (size_t)a->heads * (size_t)a->d;
+}
 
 static int max_threads(void)
 {
@@ -52,7 +59,7 @@ static struct sight sight_of(const struct place *at)
 {
     struct sight s = { .base = at->base, .shared = at->base + at->prefix, .own = at->lo,
                        .end = at->col + 1 };
-    if (s.own <= s.shared) {                                /* it joins up: one range from base on */
+    if (s.own <= s.shared) {                                /* it joins up: one range from base */
         s.shared = s.end > s.shared ? s.end : s.shared;
         s.own = s.end = s.shared;
     }
@@ -124,8 +131,9 @@ static void chunk(struct work *w, int g, int c0, const int *n)
     }
     size_t run = micro_at(m, w->rows, 0, 32);
     for (int i = 0; i < w->rows; i++) {
-        float by = w->l->softmax(w->s + (size_t)i * PANEL, c_block, n[i], blocks, scale, &w->most[i],
-                                 &w->sum[i], w->p + micro_at(m, w->rows, i, 0) * size, m->type, run);
+        char *p = w->p + micro_at(m, w->rows, i, 0) * size;
+        float by = w->l->softmax(w->s + (size_t)i * PANEL, c_block, n[i], blocks, scale,
+                                 &w->most[i], &w->sum[i], p, m->type, run);
         for (int j = 0; by != 1 && j < w->dp / PANEL; j++) {
             float *y = w->y + (size_t)j * c_block + (size_t)i * PANEL;
             w->l->multiply(y, NUM_F32, y, by, PANEL);
@@ -209,7 +217,7 @@ void attention(const struct level *l, const struct micro *m, const struct attent
             n[tiles - 1]++;
         else
             first[tiles] = t, n[tiles++] = 1;
-#pragma omp parallel
+#pragma omp parallel if (numbers(a) >= FEW)
     {
         struct work *w = work_at((char *)scratch + tiles_bytes(a), l, m, a);
         if (m->begin)
@@ -228,8 +236,8 @@ size_t cache_scratch(const struct attention *a)
     return align64((size_t)a->d * sizeof(float)) * (size_t)max_threads();
 }
 
-/* d numbers of one column to a panel of keys, and to panels of values, `apart` elements apart. In 16
- * bits the d's of a key are pairs, and so are neighbouring columns of the values. */
+/* d numbers of one column to a panel of keys, and to panels of values, `apart` elements apart. In
+ * 16 bits the d's of a key are pairs, and so are neighbouring columns of the values. */
 static void put_key16(uint16_t *panel, const uint16_t *x, int d)
 {
     for (int j = 0; j < d; j += 2, panel += 2 * PANEL)
@@ -276,7 +284,7 @@ void cache_write(const struct level *l, const struct micro *m, const struct atte
 {
     size_t d = (size_t)a->d, size = number_size(a->type);
     int H = a->heads, G = a->kv_heads;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (numbers(a) >= 4 * FEW)
     for (int t = 0; t < a->T; t++) {
         char *x = (char *)scratch + (size_t)thread() * align64(d * sizeof(float));
         char *row = (char *)a->qkv + (size_t)t * (size_t)(H + 2 * G) * d * size;

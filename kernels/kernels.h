@@ -5,8 +5,8 @@
  * or panels are shared out by OpenMP; no function allocates.
  *
  * Three parts: a *level* is one set of vector instructions, with the row-wise operations written in
- * them (simd.inc, *.inc, level_*.c); a *micro* kernel multiplies a few rows by 32 columns (matmul_*.c);
- * products and attention are written once over both (matmul.c, attention.c).
+ * them (simd.inc, *.inc, level_*.c); a *micro* kernel multiplies a few rows by 32 columns
+ * (matmul_*.c); products and attention are written once over both (matmul.c, attention.c).
  *
  * Letters as in engine/backend.h; a *panel* is 32 columns of a product, that is 32 rows of a weight
  * [N,K], stored as [Kp][32] (float32) or [Kp/2][32][2] (16 bits: k in pairs), Kp = K rounded up to
@@ -47,12 +47,12 @@ struct product {
     enum number residual_type;
 };
 
-/* What will be read soon after a call: the kernel fetches `lines` lines of 64 bytes for each 32 k's. */
+/* What will be read soon: the kernel fetches so many lines of 64 bytes of it for each 32 k's. */
 struct ahead { const char *at; int lines; };
 
-/* A few rows by one panel: c[i][j] = sum over k of a[i][k] b[k][j], added to what c holds if `keep`.
- * c [rows][32]; a one block of at most `block` k's, see below; b the panel from that k on; k a
- * multiple of 32. At most `rows` rows: a full group. c has room for a full group always. */
+/* A few rows by one panel: c[i][j] = sum over k of a[i][k] b[k][j], added to what c holds if
+ * `keep`. c [rows][32]; a one block of at most `block` k's, see below; b the panel from that k on;
+ * k a multiple of 32. At most `rows` rows: a full group. c has room for a full group always. */
 struct micro {
     const char *name;
     int rows, block;
@@ -65,15 +65,15 @@ struct micro {
     double (*peak)(double seconds);         /* FLOP/s of one thread that only multiplies */
 };
 
-/* One set of vector instructions. Types of y are F32 or BF16, others any; n, D, d are in elements. */
+/* One set of vector instructions. Types of y are F32 or BF16, others any; n, D, d: elements. */
 struct level {
     const char *name;
     struct micro f32;
     void (*copy)(void *y, enum number y_type, const void *x, enum number x_type, int n);
     /* n numbers to runs of 32, which are `apart` elements apart; 0 up to the end of the last run.
      * `rounded`: float32 are rounded to bf16 on their way. */
-    void (*runs)(void *y, enum number y_type, size_t apart, const void *x, enum number x_type, int n,
-                 int rounded);
+    void (*runs)(void *y, enum number y_type, size_t apart, const void *x, enum number x_type,
+                 int n, int rounded);
     void (*add)(void *y, enum number y_type, const void *a, enum number a_type, const void *b,
                 enum number b_type, int n);
     void (*layernorm)(void *y, enum number y_type, const void *x, enum number x_type,
@@ -93,20 +93,20 @@ struct level {
      * *most, *sum go on from chunk to chunk, from SOFTMAX_FIRST and 0. */
     float (*softmax)(const float *s, size_t run, int n, int blocks, float scale, float *most,
                      float *sum, void *p, enum number type, size_t p_run);
-    void (*multiply)(void *y, enum number y_type, const float *x, float by, int n);     /* x by + 0 */
+    void (*multiply)(void *y, enum number y_type, const float *x, float by, int n); /* x by + 0 */
 };
 
 #define SOFTMAX_FIRST (-3.0e38f)
 
 /* The level and bf16 micro kernel of that name, or of this machine's best for NULL; 0 if there is
- * none of the name or the machine lacks it. Where the machine has no product of bf16 numbers (or the
- * name says so), *bf16 is NULL: weights are expanded and multiplied by level->f32. */
+ * none of the name or the machine lacks it. Where the machine has no product of bf16 numbers (or
+ * the name says so), *bf16 is NULL: weights are expanded and multiplied by level->f32. */
 int  kernels_choose(const char *name, const struct level **level, const struct micro **bf16);
-const char *kernels_name(int i);            /* the levels' names, best first; NULL behind the last */
+const char *kernels_name(int i);            /* best first; NULL behind the last */
 
-/* pack.c: weights. bytes() of all panels of `outputs` (pairs count once) by K; pack() fills them from
- * rows as they lie in a file, perhaps unaligned: row n is first[n] for a stack, and gate, up are two
- * such arrays for a pair (up NULL otherwise). */
+/* pack.c: weights. Bytes of all panels of `outputs` (a pair counts once) by K; and filling them
+ * from parts as they lie in files, perhaps unaligned: stacked, or, paired, first all gates, then
+ * all ups. */
 size_t panels_bytes(int outputs, int K, int paired, enum number type);
 struct rows { const void *data; enum number type; int n; };     /* n rows of K numbers */
 void panels_pack(void *panels, enum number type, int outputs, int K, int paired,
@@ -116,16 +116,16 @@ void panels_pack(void *panels, enum number type, int outputs, int K, int paired,
 size_t matmul_scratch(const struct level *l, const struct micro *m, const struct product *p);
 void matmul(const struct level *l, const struct micro *m, const struct product *p, void *scratch);
 
-/* Where rows go inside blocks for a micro kernel, and the copying: x [rows] with a stride (elements),
- * to blocks of which those of one group of rows are `apart` blocks apart. */
+/* Where rows go inside blocks for a micro kernel, and the copying: x [rows] with a stride
+ * (elements), to blocks of which those of one group of rows are `apart` blocks apart. */
 size_t micro_block_bytes(const struct micro *m);            /* of a full group */
-size_t micro_at(const struct micro *m, int rows, int i, int k);     /* element of a block; k % 32 == 0 */
+size_t micro_at(const struct micro *m, int rows, int i, int k);     /* element; k % 32 == 0 */
 void micro_pack(const struct level *l, const struct micro *m, void *blocks, int apart,
                 const void *x, enum number type, size_t stride, int rows, int K, int rounded);
 
 /* attention.c. One layer of the cache: for each kv head K as panels of 32 columns over d (padded to
- * dp, a multiple of 32) and V as panels of 32 of its d over the columns, in the micro kernel's type:
- * k [G][columns/32][dp..][32], v [G][dp/32][columns..][32]. */
+ * dp, a multiple of 32) and V as panels of 32 of its d over the columns, in the micro kernel's
+ * type: k [G][columns/32][dp..][32], v [G][dp/32][columns..][32]. */
 struct attention {
     int T, heads, kv_heads, d, columns;     /* columns: of the pool, a multiple of 64 */
     void *k, *v;                            /* this layer's */
@@ -133,7 +133,7 @@ struct attention {
     enum number type;                       /* of qkv and y: F32 or BF16 */
     const struct place *at;                 /* [T] */
 };
-struct place { int32_t base, prefix, lo, col, position; };      /* engine/backend.h: struct kv_row */
+struct place { int32_t base, prefix, lo, col, position; };  /* engine/backend.h: struct kv_row */
 size_t attention_layer_bytes(const struct micro *m, int kv_heads, int d, int columns);  /* k or v */
 size_t attention_scratch(const struct micro *m, const struct attention *a);
 /* y [T, heads*d] */

@@ -9,17 +9,17 @@
  *                     for each group of rows  one call of the micro kernel
  *                 the last depth: bias, activation, residual, store
  *
- * The sums of a row run over the same blocks of k in the same order whatever the stripes, depths and
- * threads are: c only pauses in memory in between. Where K has several depths the pausing sums of a
- * stripe are kept for all panels of the thread. */
+ * The sums of a row run over the same blocks of k in the same order whatever the stripes, depths
+ * and threads are: c only pauses in memory in between. Where K has several depths the pausing sums
+ * of a stripe are kept for all panels of the thread. */
 #include <string.h>
 #if defined(_OPENMP)
 #include <omp.h>
 #endif
 #include "kernels/kernels.h"
 
-/* A stripe: so many bytes of rows in blocks, about half of a server's L2; and where K is too long for
- * that, so many groups of rows at least, for each of which the panels are read once. */
+/* A stripe: so many bytes of rows in blocks, about half of a server's L2; and where K is too long
+ * for that, so many groups of rows at least, for each of which the panels are read once. */
 enum { L2_ROWS = 1 << 20, GROUPS = 16 };
 
 struct plan {
@@ -35,8 +35,12 @@ static int ceil_div(int a, int b)
     return (a + b - 1) / b;
 }
 
-static int max_threads(void)
+/* All threads, or one where it is done before another wakes up. */
+static int threads_for(const struct product *p)
 {
+    enum { FEW = 1 << 18 };
+    if ((double)p->M * p->N * p->K < FEW)
+        return 1;
 #if defined(_OPENMP)
     return omp_get_max_threads();
 #else
@@ -105,12 +109,13 @@ static struct plan plan_of(const struct micro *m, const struct product *p, int t
 
 size_t matmul_scratch(const struct level *l, const struct micro *m, const struct product *p)
 {
-    int threads = max_threads();
+    int threads = threads_for(p);
     return plan_of(micro_for(l, m, p), p, threads).bytes * (size_t)threads;
 }
 
-/* Panels p0 .. p1 of groups g0 .. g0 + n, of which blocks b0 .. b1 of k lie in a. While one block of a
- * panel is worked on the next is fetched: it comes from far away, and is needed all at once. */
+/* Panels p0 .. p1 of groups g0 .. g0 + n, of which blocks b0 .. b1 of k lie in a. While one block
+ * of a panel is worked on the next is fetched: it comes from far away, and is needed all at once.
+ */
 static void stripe_panels(const struct level *l, const struct micro *m, const struct product *p,
                           const struct plan *s, int g0, int n, int b0, int b1, int p0, int p1,
                           const char *a, float *c, float *expanded)
@@ -120,7 +125,8 @@ static void stripe_panels(const struct level *l, const struct micro *m, const st
     size_t column = PANEL * number_size(p->w_type);         /* bytes of a panel for one k */
     for (int j = p0; j < p1; j++) {
         const char *panel = (const char *)p->panels + (size_t)j * (size_t)Kp * column;
-        float *sums = c + (s->depth < s->blocks ? (size_t)(j - p0) * (size_t)s->stripe * c_group : 0);
+        size_t kept = s->depth < s->blocks ? (size_t)(j - p0) * (size_t)s->stripe : 0;
+        float *sums = c + kept * c_group;
         for (int b = b0; b < b1; b++) {
             int k = b * m->block, nk = Kp - k < m->block ? Kp - k : m->block;
             const char *weights = panel + (size_t)k * column, *next = weights + (size_t)nk * column;
@@ -175,12 +181,12 @@ static void part(const struct level *l, const struct micro *m, const struct prod
 
 void matmul(const struct level *l, const struct micro *m, const struct product *p, void *scratch)
 {
-    int threads = max_threads();
+    int threads = threads_for(p);
     m = micro_for(l, m, p);
     struct plan s = plan_of(m, p, threads);
     if (p->M == 0)
         return;
-#pragma omp parallel for schedule(static) num_threads(threads)
+#pragma omp parallel for schedule(static) num_threads(threads) if (threads > 1)
     for (int me = 0; me < threads; me++) {
         if (m->begin)
             m->begin();

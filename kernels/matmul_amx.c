@@ -8,9 +8,9 @@
  *     a: tile 4   tile 0   tile 1            (8 cycles each, from L1) hide behind 4 products (16
  *        tile 5   tile 2   tile 3            cycles each)
  *
- * In a full block the panel's 32 KB stay in L1 for all groups of rows. So the rows, from L2, are loaded
- * with the hint that they need not stay, and the sums of the next group, which lie behind this one's,
- * are fetched meanwhile: 58, 74, 82 % of the peak without, with the one, with both.
+ * In a full block the panel's 32 KB stay in L1 for all groups of rows. So the rows, from L2, are
+ * loaded with the hint that they need not stay, and the sums of the next group, which lie behind
+ * this one's, are fetched meanwhile: 58, 74, 82 % of the peak without, with the one, with both.
  *
  * Few rows take the same instructions, so their sums have the same bits; unused rows of a tile are
  * whatever they are, and give sums that nobody reads. Subnormals count as 0. */
@@ -24,13 +24,16 @@ TARGET_BEGIN("avx512f,amx-tile,amx-bf16")
 
 enum { ROWS = 32, BLOCK = 512, TILE = 16 * 32, STRIDE = PANEL * 4 };    /* bytes of b's, c's rows */
 
-/* Intel SDM, LDTILECFG: palette 1, eight tiles of 16 rows of 64 bytes. Constant, since compilers think
- * that the instruction reads eight bytes, and would drop what a function stores behind them. */
+/* Intel SDM, LDTILECFG: palette 1, eight tiles of 16 rows of 64 bytes. Constant, since compilers
+ * think that the instruction reads eight bytes, and would drop what a function stores behind them.
+ */
 static const struct {
     uint8_t palette, start_row, reserved[14];
     uint16_t bytes[16];
     uint8_t rows[16];
-} all_tiles = { 1, 0, { 0 }, { 64, 64, 64, 64, 64, 64, 64, 64 }, { 16, 16, 16, 16, 16, 16, 16, 16 } };
+} all_tiles = {
+    1, 0, { 0 }, { 64, 64, 64, 64, 64, 64, 64, 64 }, { 16, 16, 16, 16, 16, 16, 16, 16 },
+};
 
 static void begin(void)
 {

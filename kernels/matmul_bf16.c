@@ -1,4 +1,4 @@
-/* matmul_bf16.c -- the product of bf16 numbers by AVX512_BF16 (Cooper Lake, Sapphire Rapids, Zen 4).
+/* matmul_bf16.c -- the product of bf16 numbers by AVX512_BF16 (Cooper Lake, Zen 4).
  *
  * One instruction adds the products of two neighbouring k's to sixteen float32 sums: pairs of a row
  * are broadcast, pairs of sixteen columns are one vector of a panel. Subnormals count as 0. */
@@ -49,7 +49,7 @@ few_rows(float *c, const uint16_t *a, const uint16_t *b, const int rows, int k, 
 static void run(float *c, const void *a, const void *b, int rows, int k, int keep,
                 const struct ahead *soon)
 {
-    (void)soon;                                             /* slow enough for the hardware to fetch */
+    (void)soon;                                             /* slow: the hardware fetches in time */
     switch (rows) {
 #define CASE(n) case n: few_rows(c, a, b, n, k, keep); break;
     CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)

@@ -1,6 +1,8 @@
-/* rows.c -- the row-wise operations, over all rows of a step. */
+/* rows.c -- the row-wise operations, over all rows of a step; by all threads where that pays. */
 #include <math.h>
 #include "kernels/kernels.h"
+
+enum { FEW = 1 << 14 };         /* numbers that one thread has done before another wakes up */
 
 static const void *row_of(const void *x, enum number type, size_t row, int D)
 {
@@ -15,7 +17,7 @@ static void *row_in(void *y, enum number type, size_t row, int D)
 void layernorm(const struct level *l, void *y, enum number y_type, const void *x,
                enum number x_type, const float *w, const float *bias, int T, int D, float eps)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)D > FEW)
     for (int t = 0; t < T; t++)
         l->layernorm(row_in(y, y_type, (size_t)t, D), y_type, row_of(x, x_type, (size_t)t, D),
                      x_type, w, bias, D, eps);
@@ -24,7 +26,7 @@ void layernorm(const struct level *l, void *y, enum number y_type, const void *x
 void rmsnorm(const struct level *l, void *y, enum number y_type, const void *x, enum number x_type,
              const float *w, int T, int D, float eps)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)D > FEW)
     for (int t = 0; t < T; t++)
         l->rmsnorm(row_in(y, y_type, (size_t)t, D), y_type, row_of(x, x_type, (size_t)t, D), x_type,
                    w, D, eps);
@@ -33,7 +35,7 @@ void rmsnorm(const struct level *l, void *y, enum number y_type, const void *x, 
 void gather(const struct level *l, void *y, enum number y_type, const void *x, enum number x_type,
             const void *other, enum number other_type, const int32_t *row, int T, int D)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)T * (size_t)D > FEW)
     for (int t = 0; t < T; t++) {
         void *to = row_in(y, y_type, (size_t)t, D);
         if (row[t] >= 0)
@@ -47,7 +49,7 @@ void tower_embed(const struct level *l, void *y, enum number y_type, const void 
                  enum number x_type, const void *cls, enum number cls_type, const void *pos,
                  enum number pos_type, int images, int rows, int D)
 {
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if ((size_t)images * (size_t)rows * (size_t)D > FEW)
     for (int t = 0; t < images * rows; t++) {
         int r = t % rows, patch = t / rows * (rows - 1) + r - 1;
         l->add(row_in(y, y_type, (size_t)t, D), y_type,
@@ -56,7 +58,8 @@ void tower_embed(const struct level *l, void *y, enum number y_type, const void 
     }
 }
 
-/* The angle is a float32 product of float32 factors, as PyTorch has it; then its cosine and sine. */
+/* The angle is a float32 product of float32 factors, as PyTorch has it; then its cosine and sine.
+ */
 void rope_table(float *cosine, float *sine, int first, int n, int d, float theta)
 {
 #pragma omp parallel for schedule(static)

@@ -22,7 +22,7 @@ size_t sample_scratch(int n)
 static int by_logit(const void *a, const void *b)           /* largest first, then lowest id */
 {
     const struct candidate *x = a, *y = b;
-    return x->logit != y->logit ? (x->logit < y->logit ? 1 : -1) : (x->id > y->id) - (x->id < y->id);
+    return x->logit != y->logit ? (x->logit < y->logit ? 1 : -1) : x->id < y->id ? -1 : 1;
 }
 
 /* Temperature, the top_k most likely (0: all), then of these the smallest set whose probabilities

@@ -1,7 +1,7 @@
 /* What lies under the operations: 16-bit floats, packed weights, and threads.
  *
- * Expected values of the conversions follow from the formats (ldexp of sign, exponent, fraction), over
- * all 65,536 bit patterns; rounding is checked at the middle between every two neighbours. */
+ * Expected values of the conversions follow from the formats (ldexp of sign, exponent, fraction),
+ * over all 65,536 bit patterns; rounding is checked at the middle between every two neighbours. */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>

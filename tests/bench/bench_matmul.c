@@ -1,9 +1,9 @@
 /* bench_matmul.c -- how near the products and attention come to this machine's limits.
  *
  *     bench-matmul [level [bf16|fp32]]       the best level and bf16 where nothing is said
- * For each shape of the 7B model (and of the vision tower): the time, best of several; its FLOP/s; and
- * what part that is of the register-only loop, measured just before it in the same program. One to
- * sixteen rows read the weights once: their figure is bytes per second, beside plain reading. */
+ * For each shape of the 7B model (and of the vision tower): the time, best of several; its FLOP/s;
+ * and what part that is of the register-only loop, measured just before it in the same program. One
+ * to sixteen rows read the weights once: their figure is bytes per second, beside plain reading. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,7 +72,8 @@ static void bench_matmul(struct backend *b, enum dtype type, const struct shape 
                              { (char *)weights.data + (size_t)half * (size_t)s->K * 2, BF16,
                                s->N - half, s->K } };
     for (int i = 0; i < copies; i++) {
-        m[i] = (struct matrix){ .type = BF16, .N = s->N, .K = s->K, .paired = s->act == ACT_SWIGLU };
+        m[i] = (struct matrix){ .type = BF16, .N = s->N, .K = s->K,
+                                .paired = s->act == ACT_SWIGLU };
         b->ops->pack(b, &m[i], parts, 2, &e);
         stop_on(&e);
     }
@@ -85,8 +86,8 @@ static void bench_matmul(struct backend *b, enum dtype type, const struct shape 
         stop_on(&e);
     }
     double flops = 2.0 * s->M * s->N * s->K / best;
-    printf("%-22s %5d x %5d x %5d %9.3f ms %8.1f GFLOP/s, peak %8.1f: %4.1f %%", s->name, s->M, s->N,
-           s->K, best * 1e3, flops * 1e-9, peak * 1e-9, 100 * flops / peak);
+    printf("%-22s %5d x %5d x %5d %9.3f ms %8.1f GFLOP/s, peak %8.1f: %4.1f %%", s->name, s->M,
+           s->N, s->K, best * 1e3, flops * 1e-9, peak * 1e-9, 100 * flops / peak);
     if (s->M <= 16)
         printf("; weights at %.1f GB/s", 2e-9 * s->N * s->K / best);
     printf("\n");
@@ -97,8 +98,8 @@ static void bench_matmul(struct backend *b, enum dtype type, const struct shape 
 }
 
 /* P rows that see each other (a tower), or T rows that see what is before them. */
-static void bench_attention(struct backend *b, enum dtype type, const char *name, int T, int H, int d,
-                            bool tower, int images)
+static void bench_attention(struct backend *b, enum dtype type, const char *name, int T, int H,
+                            int d, bool tower, int images)
 {
     struct err e = { 0 };
     int slot = (T + KV_ALIGN - 1) / KV_ALIGN * KV_ALIGN, rows = T * images;

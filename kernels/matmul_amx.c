@@ -10,7 +10,8 @@
  *
  * In a full block the panel's 32 KB stay in L1 for all groups of rows. So the rows, from L2, are
  * loaded with the hint that they need not stay, and the sums of the next group, which lie behind
- * this one's, are fetched meanwhile: 58, 74, 82 % of the peak without, with the one, with both.
+ * this one's, are fetched meanwhile: 58, 74, 82 % of the peak without, with the one, with
+ * both, where all lies in L2 and is 0. Whole products reach half: L3 is the limit there.
  *
  * Few rows take the same instructions, so their sums have the same bits; unused rows of a tile are
  * whatever they are, and give sums that nobody reads. Subnormals count as 0. */

@@ -56,9 +56,9 @@ def decode(language, out, cache, tokens):
 def plain(model, pixels, ids, args, batch):
     tower, connector, language = model
     table = language.get_input_embeddings()
-    todo = [(i, q) for i in range(args.images) for q in range(args.questions)]
-    for start in range(0, len(todo), batch):
-        part = todo[start:start + batch]
+    pending = [(i, q) for i in range(args.images) for q in range(args.questions)]
+    for start in range(0, len(pending), batch):
+        part = pending[start:start + batch]
         image = features(tower, connector, pixels[[i for i, _ in part]])
         text = table(ids[[q for _, q in part]])
         x = torch.cat([text[:, :PREFIX], image, text[:, PREFIX:]], 1)

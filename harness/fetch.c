@@ -5,8 +5,8 @@
  *     question sources -> b->read() -> the pictures needed -> image sources
  *
  * A download lands in DATA/<name>/.download/, is checked against its hash, and only then moved to its
- * place; an archive is unpacked into .unpack/ and moved in file by file, between two writes of the
- * manifest ("begun", "complete"). So a place holds a whole, checked file or none, and what kill -9
+ * place; an archive is unpacked into .unpack/ and moved in file by file. The manifest is written
+ * after the download ("begun") and after the last move ("complete"). So a place holds a whole, checked file or none, and what kill -9
  * leaves behind is either resumed or done again. What lies in place counts, whoever put it there: the
  * plan below asks for the files that the split needs, one by one.
  *
@@ -466,6 +466,22 @@ static enum status has_room(const char *dir, int64_t bytes, struct err *e)
     return OK;
 }
 
+/* What is now on record of this download; answer: NULL if it was made by an earlier call. */
+static void note_download(struct fetch *f, const struct source *s, struct manifest_source *m,
+                          const char *url, const char *hex, const struct http_answer *answer)
+{
+    bool known = !answer && same_hash(m->sha256, hex);
+    if (!known) {
+        m->etag = arena_str(&f->arena, answer ? answer->etag : "");
+        m->date = arena_str(&f->arena, answer ? answer->date : "");
+        m->commit = arena_str(&f->arena, answer ? answer->commit : "");
+        m->url = arena_str(&f->arena, url);
+    }
+    m->sha256 = arena_str(&f->arena, hex);
+    m->replaced_pin = f->mirror_sums && !(s->sha256 && same_hash(s->sha256, hex));
+    m->complete = false;
+}
+
 /* From one address to .download/NAME, checked. What an earlier call left whole there is used. */
 static enum status download_from(struct fetch *f, const struct source *s, const char *official,
                                  const char *staged, struct manifest_source *m, struct err *e)
@@ -480,8 +496,10 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
 
     if (file_size(staged) >= 0 && (pin || *m->sha256)) {
         struct err one = { 0 };
-        if (check_hash(staged, staged, pin ? pin : m->sha256, hex, &one) == OK)
+        if (check_hash(staged, staged, pin ? pin : m->sha256, hex, &one) == OK) {
+            note_download(f, s, m, url, hex, NULL);
             return OK;
+        }
     }
     say_detail("%s: %s", f->b->name, url);
     http_to_file(&get, staged, &answer, e);
@@ -496,18 +514,12 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
         return e->code;
     if (*m->sha256 && !pin && !same_hash(m->sha256, hex))
         say_warning("%s: has changed: its SHA-256 was %s and is %s", url, m->sha256, hex);
-    m->url = arena_str(&f->arena, url);
-    m->sha256 = arena_str(&f->arena, hex);
-    m->etag = arena_str(&f->arena, answer.etag);
-    m->date = arena_str(&f->arena, answer.date);
-    m->commit = arena_str(&f->arena, answer.commit);
-    m->bytes = answer.bytes;
-    m->replaced_pin = f->mirror_sums && s->sha256 ? !same_hash(s->sha256, hex)
-                                                  : f->mirror_sums != NULL;
+    note_download(f, s, m, url, hex, &answer);
     return OK;
 }
 
-/* From the official address, or else from the next that the benchmark knows. */
+/* From the official address, or else from the next that the benchmark knows. Then it is on record:
+ * where it came from, its hash, and that what it brings is not in place yet. */
 static enum status download(struct fetch *f, const struct source *s, const char *staged,
                             struct manifest_source *m, struct err *e)
 {
@@ -522,7 +534,8 @@ static enum status download(struct fetch *f, const struct source *s, const char 
         struct err one = { 0 };
         if (download_from(f, s, s->url[i], staged, m, &one) == OK) {
             err_clear(e);
-            return OK;
+            m->bytes = file_size(staged);
+            return manifest_write(&f->manifest, e);         /* a whole download is not made twice */
         }
         err_set(e, one.code, "%s", one.text);               /* the first address says why */
         if (one.code != ERR_DATA)
@@ -602,14 +615,10 @@ static void on_unpacked_bytes(void *user, uint64_t bytes)
     say_progress(&u->p);
 }
 
-/* Moves the members in. Begun and complete are both on disk, in this order. */
-static enum status move_in(struct unpacked *u, const char *staging, struct manifest_source *m,
-                           struct err *e)
+/* Moves the members in. That this was begun is on record since the download. */
+static enum status move_in(struct unpacked *u, const char *staging, struct err *e)
 {
     struct fetch *f = u->f;
-    m->complete = false;
-    if (manifest_write(&f->manifest, e) != OK)
-        return e->code;
     for (size_t i = 0; i < u->n && e->code == OK; i++) {
         const char *name = arena_fmt(&f->arena, "%s%s", u->prefix, u->names[i]);
         settle_file(path_join(&f->arena, staging, u->names[i]), place(f, name), e);
@@ -665,7 +674,7 @@ static enum status fetch_archive(struct fetch *f, const struct source *s, struct
         else if (n_files == 0)
             err_set(e, ERR_DATA, "%s: holds none of the files that %s needs", m->url, f->b->name);
     }
-    if (e->code == OK && move_in(&into, staging, m, e) == OK) {
+    if (e->code == OK && move_in(&into, staging, e) == OK) {
         count_absent(f, s, m);
         if (!benchmark_lists(*m->splits ? m->splits : "-", f->split))
             m->splits = arena_fmt(&f->arena, "%s%s%s", m->splits, *m->splits ? "," : "", f->split);
@@ -718,7 +727,8 @@ static enum status fetch_one(const struct pool *pool, size_t i, const char **has
         return err_set(e, ERR_DATA, "%s: the server sent a web page in place of the file",
                        pool->urls[i]);
     }
-    if (check_hash(staged, pool->urls[i], pool->pins[i], hex, e) == OK)
+    if (check_hash(staged, pool->urls[i], pool->pins[i], hex, e) == OK &&
+        manifest_append(f->dir, pool->names[i], hex, e) == OK)
         settle_file(staged, final, e);
     *hash = hex;
     return e->code;
@@ -815,12 +825,12 @@ static enum status fetch_pictures(struct fetch *f, const struct source *s, struc
 
 /* ---- verifying --------------------------------------------------------------------------------- */
 
-/* Hashes every file on record, and every pinned one, again. */
+/* Hashes every file on record that is there, and every pinned one, again. */
 static enum status verify(struct fetch *f, struct err *e)
 {
     struct progress p = { .what = arena_fmt(&f->arena, "%s: verifying", f->b->name),
                           .total = f->manifest.n_files };
-    size_t bad = 0;
+    size_t bad = 0, gone = 0;
     for (size_t i = 0; i < f->manifest.n_files && run_stopped() == OK; i++) {
         const struct manifest_file *file = &f->manifest.files[i];
         unsigned char hash[SHA256_SIZE];
@@ -828,6 +838,10 @@ static enum status verify(struct fetch *f, struct err *e)
         struct err one = { 0 };
         if (!unpack_safe_name(file->name))
             continue;
+        if (!file_exists(place(f, file->name))) {           /* fetched below, if it is needed */
+            gone++;
+            continue;
+        }
         if (sha256_file(place(f, file->name), hash, &one) == OK)
             sha256_hex(hash, hex);
         if (!same_hash(hex, file->sha256) && !bad++)
@@ -855,7 +869,8 @@ static enum status verify(struct fetch *f, struct err *e)
                     "again", place(f, s->path), hex, s->sha256);
     }
     if (e->code == OK)
-        say_note("%s: %zu files on record, all as they were", f->b->name, f->manifest.n_files);
+        say_note("%s: %zu files on record, all %sas they were", f->b->name, f->manifest.n_files,
+                 gone ? arena_fmt(&f->arena, "but %zu that are gone ", gone) : "");
     else if (bad > 1)
         err_in(e, "%s: %zu files are not as they were, the first", f->b->name, bad);
     return e->code;

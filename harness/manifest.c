@@ -1,8 +1,14 @@
-/* manifest.c -- two small files beside a benchmark's data, each written whole. */
+/* manifest.c -- two small files beside a benchmark's data, each written whole; while pictures come one
+ * by one, their lines are appended. */
 #include "harness/manifest.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/file.h"
 #include "engine/base/json.h"
@@ -90,7 +96,8 @@ static void read_sources(struct manifest *m, const char *path, bool *damaged)
     file_close(&f);
 }
 
-/* "<64 hex digits>  <name>" a line, as sha256sum writes; other lines are passed over. */
+/* "<64 hex digits>  <name>" a line, as sha256sum writes; other lines, and one without its end, are
+ * passed over. */
 static void read_sums(struct manifest *m, const char *path)
 {
     struct err ignored = { 0 };
@@ -99,7 +106,7 @@ static void read_sums(struct manifest *m, const char *path)
         for (const char *at = f.at, *end = f.at + f.n; at < end;) {
             const char *line_end = memchr(at, '\n', (size_t)(end - at));
             size_t n = (size_t)((line_end ? line_end : end) - at);
-            if (n > 66 && at[64] == ' ' && (at[65] == ' ' || at[65] == '*'))
+            if (line_end && n > 66 && at[64] == ' ' && (at[65] == ' ' || at[65] == '*'))
                 manifest_add_file(m, arena_strn(m->arena, at + 66, n - 66),
                                   arena_strn(m->arena, at, 64));
             at += n + 1;
@@ -175,6 +182,22 @@ static enum status write_sums(const struct manifest *m, struct err *e)
         file_write(path_join(m->arena, m->dir, ".SHA256SUMS"), out.at, out.n, e);
     str_free(&out);
     free(order);
+    return e->code;
+}
+
+/* A line that a power cut tore has no end: ours begins with one, and the next whole write tidies up. */
+enum status manifest_append(const char *dir, const char *name, const char *sha256, struct err *e)
+{
+    char path[PATH_MAX], line[PATH_MAX + 80];
+    int n = snprintf(line, sizeof line, "\n%s  %s\n", sha256, name);
+    if (n < 0 || (size_t)n >= sizeof line ||
+        (size_t)snprintf(path, sizeof path, "%s/.SHA256SUMS", dir) >= sizeof path)
+        return err_set(e, ERR_INTERNAL, "%.200s...: the name is too long", name);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (fd < 0 || write(fd, line, (size_t)n) != n)
+        err_set(e, ERR_INTERNAL, "%s: cannot write: %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
     return e->code;
 }
 

@@ -34,6 +34,8 @@ struct manifest_source *manifest_add(struct manifest *m, const char *source);   
 void manifest_add_file(struct manifest *m, const char *name, const char *sha256);
 /* The file's recorded hash, or NULL. */
 const char *manifest_hash(const struct manifest *m, const char *name);
+/* Adds one line to .SHA256SUMS, for a file that is put in place right after. Any thread. */
+enum status manifest_append(const char *dir, const char *name, const char *sha256, struct err *e);
 /* Writes both files. */
 enum status manifest_write(const struct manifest *m, struct err *e);
 

@@ -11,6 +11,7 @@
 #include "harness/manifest.h"
 #include "harness/say.h"
 #include "tests/check.h"
+#include "tests/crash.h"
 #include "tests/fixture.h"
 #include "tests/httpd.h"
 
@@ -220,6 +221,71 @@ TEST(fetch_does_not_believe_a_half_unpacked_folder)
     arena_free(&a);
 }
 
+struct fetching { const struct options *o; const char *name, *split; };
+
+static void fetch_in_child(void *user)
+{
+    const struct fetching *f = user;
+    struct fetch_state state;
+    struct err e;
+    CHECK_OK(fetch(f->o, f->name, f->split, &state, &e), e);
+}
+
+/* Pictures in place are on record: "recorded on first download" holds for what kill -9 left. */
+static bool on_record(void)
+{
+    struct arena a = { 0 };
+    struct manifest m;
+    bool damaged = false, good = true;
+    char name[64];
+    manifest_read(&m, &a, "data/llavabench", &damaged);
+    for (int i = 1; i <= 24; i++) {
+        snprintf(name, sizeof name, "images/%03d.jpg", i);
+        char path[100];
+        snprintf(path, sizeof path, "data/llavabench/%s", name);
+        good = good && (!file_exists(path) || manifest_hash(&m, name) != NULL);
+    }
+    arena_free(&a);
+    return good;
+}
+
+/* kill -9 at every moment that leaves another folder behind: before and after each rename. What is
+ * found complete then is whole, and the same command ends well and verifies. */
+TEST(fetch_killed_at_any_moment_ends_well)
+{
+    static const char *const suite[][2] = {                 /* every kind of source */
+        { "mmvet", "test" },                                /* an archive, then a pinned file */
+        { "llavabench", "test" },                           /* files of which one is pinned; pictures */
+        { "gqa", "testdev_balanced" },                      /* two archives */
+    };
+    for (size_t i = 0; i < COUNT(suite); i++)
+        for (int after = 0; after < 2; after++)
+            for (int n = 1;; n++) {
+                struct options o = options_with(demo_mirror());
+                struct fetching f = { &o, suite[i][0], suite[i][1] };
+                struct fetch_state state = { 0 };
+                struct err e = { 0 };
+                CHECK_OK(file_remove_all("data", &e), e);
+                if (!crash_at_rename(n, after, fetch_in_child, &f)) {
+                    CHECK(n > 5);                           /* it did die before */
+                    break;
+                }
+                CHECK_OK(fetch_look(&o, benchmark_find(f.name), f.split, &state, &e), e);
+                o.verify = o.offline = true;
+                if (state.complete)
+                    CHECK_OK(fetch(&o, f.name, f.split, &state, &e), e);
+                o.verify = o.offline = false;
+                CHECK(on_record());
+                CHECK_OK(fetch(&o, f.name, f.split, &state, &e), e);
+                CHECK(state.complete && !state.official);
+                o.verify = true;
+                if (!CHECK_OK(fetch(&o, f.name, f.split, &state, &e), e)) {
+                    printf("%s, killed %s rename %d\n", f.name, after ? "after" : "before", n);
+                    return;
+                }
+            }
+}
+
 TEST(fetch_verify_finds_a_changed_file)
 {
     struct options o = options_with(demo_mirror());
@@ -232,10 +298,11 @@ TEST(fetch_verify_finds_a_changed_file)
     CHECK_INT(fetch(&o, "gqa", "testdev_balanced", &state, &e), ERR_DATA);
     CHECK(strstr(e.text, "data/gqa/images/n161313.jpg") != NULL);
     CHECK_INT(unlink("data/gqa/images/n161313.jpg"), 0);
+    o.offline = true;                                       /* gone: missing, which is not changed */
     CHECK_INT(fetch(&o, "gqa", "testdev_balanced", &state, &e), ERR_DATA);
-    o.verify = false;
+    CHECK(strstr(e.text, "n161313.jpg is missing") != NULL);
+    o.offline = false;
     CHECK_OK(fetch(&o, "gqa", "testdev_balanced", &state, &e), e);
-    o.verify = true;
     CHECK_OK(fetch(&o, "gqa", "testdev_balanced", &state, &e), e);
 }
 

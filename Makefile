@@ -41,6 +41,16 @@ LIBS_ENGINE  := -ljpeg -lpng -lwebp -lsentencepiece -lm
 LIBS_HARNESS := -lsqlite3 -lcurl -lcjson -larchive
 LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(CXXFLAGS) $(LDFLAGS) -o $@
 
+# FFmpeg's libraries cut frames out of SEED-Bench's videos. They are used where they are, and not asked
+# for by `make deps`; FFMPEG=0 leaves them out.
+ifndef FFMPEG
+FFMPEG := $(shell printf '\#include <libavcodec/avcodec.h>\n\#include <libavformat/avformat.h>\n\#include <libswscale/swscale.h>\n' \
+            | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo 1 || echo 0)
+endif
+ifeq ($(FFMPEG),1)
+LIBS_HARNESS += -lavformat -lavcodec -lswscale -lavutil
+endif
+
 PACKAGES := gcc g++ libsqlite3-dev libcurl4-openssl-dev libcjson-dev libarchive-dev libjpeg-dev libpng-dev \
             libwebp-dev libsentencepiece-dev
 
@@ -97,6 +107,13 @@ $(B)/version: FORCE
 	@mkdir -p $(@D); echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 $(B)/harness/version.c.o: C_FLAGS += -DVERSION='"$(VERSION)"'
 $(B)/harness/version.c.o: $(B)/version
+
+# Whether FFmpeg was found, so that its users are made again when it comes or goes.
+$(B)/ffmpeg: FORCE
+	@mkdir -p $(@D); echo '$(FFMPEG)' | cmp -s - $@ || echo '$(FFMPEG)' > $@
+FFMPEG_USERS := $(call objects,harness/frames.c tests/test_videos.c)
+$(FFMPEG_USERS): C_FLAGS += $(if $(filter 1,$(FFMPEG)),-DHAVE_FFMPEG)
+$(FFMPEG_USERS): $(B)/ffmpeg
 
 deps:  #: install the libraries that are missing (as root, or through sudo)
 	@sh harness/deps.sh $(PACKAGES)

@@ -31,6 +31,16 @@ struct source {
     bool optional;              /* fetched only when asked for by name */
 };
 
+/* An image that is one frame of a video: cut out by fetch, once the video was put there. */
+struct video_frame {
+    const char *video;          /* below DATA/<name> */
+    int type;                   /* the benchmark's own */
+    double start, end;          /* of the segment in question, in the benchmark's unit */
+    bool has_segment;
+    /* Which frame, from 0, of a video of n frames? */
+    int64_t (*pick)(const struct video_frame *f, int64_t n, double frames_per_second);
+};
+
 /* Meaning of a and b by benchmark; missing: no reply (or no judgement) is there; unread: the judge
  * replied, but no attempt could be read. */
 struct mark { double a, b; bool missing, unread; };
@@ -100,6 +110,12 @@ struct benchmark {
      * *bytes is malloc'd for the caller. May be called from several threads. */
     enum status (*image)(const char *dir, const struct question *q, void **bytes, size_t *n,
                          struct err *e);
+
+    /* Fills *out when the image of question i is a frame of a video that lies in dir; the paths in
+     * the arena. NULL: none is, ever. by_hand then says which videos to get, where, and where to put them. */
+    bool (*video_frame)(const char *dir, const struct questions *qs, size_t i, struct arena *a,
+                        struct video_frame *out);
+    const char *by_hand;
 
     void (*mark)(const struct questions *qs, size_t i, const char *reply, struct mark *out);
     void (*tally)(const struct tally_input *in, struct scores *out);

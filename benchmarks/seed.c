@@ -1,9 +1,10 @@
 /* SEED-Bench: four-way questions on pictures (9 types) and on one middle frame of videos (3 types).
  *
  * Data    SEED-Bench.json of 2 August 2023, the revision that LLaVA used; pictures without a file
- *         suffix. LLaVA's own frames (or those of SEED-Bench's split archive, unpacked to v1_video/,
- *         of which the fourth is taken) are put there by hand: most videos are behind a sign-up.
- *         Video questions without a frame are marked unasked, and a run leaves them out.
+ *         suffix. The videos are put there by hand, most being behind a sign-up, and their frames
+ *         are cut out by fetch; or frames are put there: LLaVA's own, or those of SEED-Bench's
+ *         split archive, unpacked to v1_video/, of which the fourth is taken. Video questions
+ *         without a frame are marked unasked, and a run leaves them out.
  * Score   haotian-liu/LLaVA scripts/convert_seed_for_submission.py: the reply is the letter, exactly.
  * Ids     not unique (49914 stands twice): every row of an id is scored with its one answer. */
 #include <stdio.h>
@@ -26,7 +27,12 @@ static const char *const types[] = {                        /* by question_type_
     "Text Understanding", "Action Recognition", "Action Prediction", "Procedure Understanding" };
 enum { TYPES = COUNT(types), FIRST_VIDEO = 10 };            /* types 10, 11 and 12 are on videos */
 
-struct row { int type; bool video; };                       /* question.more */
+struct row {                                                /* question.more */
+    int type;
+    bool video, has_segment;
+    const char *data_id;                                    /* of a video */
+    double start, end;                                      /* segment: seconds (11), frames (12) */
+};
 struct whole { size_t n_unasked; };                         /* questions.more, of the full split */
 
 static const char *const *question_files(const char *split)
@@ -100,7 +106,16 @@ static enum status read_row(const char *dir, const char *path, const struct json
     if (!q.reference)
         return bad_field(path, index, "answer", "\"A\", \"B\", \"C\" or \"D\"", e);
     if (row->video) {
+        const struct json *segment = json_get(item, "segment");
         bool found = false;
+        row->data_id = arena_str(a, json_get_str(item, "data_id", ""));
+        row->has_segment = segment && segment->type == JSON_ARRAY && segment->n == 2 &&
+                           segment->first->type == JSON_NUMBER &&
+                           segment->first->next->type == JSON_NUMBER;
+        if (row->has_segment) {
+            row->start = segment->first->number;
+            row->end = segment->first->next->number;
+        }
         image = frame_path(dir, (int)type, q.id, &found, a);
         q.unasked = !found;
     } else if ((name = json_get_str(item, "data_id", NULL))) {
@@ -133,6 +148,48 @@ static enum status read_seed(const char *dir, const char *split, struct question
         whole->n_unasked += qs->at[i].unasked;
     qs->more = whole;
     return e->code;
+}
+
+/* ---- frames of videos ---------------------------------------------------------------------------- */
+
+static double between(double x, double low, double high)
+{
+    return !(x > low) ? low : x < high ? x : high;          /* not a number: low */
+}
+
+/* extract_video_frames.py of LLaVA's eval.zip: the middle of the video, or of its segment. A segment
+ * that lies outside of the video counts as its nearest frame, where the script stops. */
+static int64_t pick_frame(const struct video_frame *f, int64_t n, double frames_per_second)
+{
+    int64_t from = 0, to = n - 1;
+    if (f->has_segment && f->type == FIRST_VIDEO + 1) {     /* seconds */
+        from = (int64_t)between(f->start * frames_per_second, 0, (double)(n - 1));
+        to = (int64_t)between(f->end * frames_per_second, 0, (double)(n - 1));
+    } else if (f->has_segment) {                            /* frames */
+        from = (int64_t)between(f->start, 0, (double)n);
+        to = (int64_t)between(f->end, 0, (double)n);
+    }
+    int64_t at = from + (to - from - 1) / 2;                /* as int(): towards zero */
+    return (int64_t)between((double)at, 0, (double)(n - 1));
+}
+
+static bool video_frame(const char *dir, const struct questions *qs, size_t i, struct arena *a,
+                        struct video_frame *out)
+{
+    static const char *const roots[] = {                    /* as SEED-Bench's own scripts call them */
+        "videos/20bn-something-something-v2", "videos/EPIC-KITCHENS",
+        "videos/BreakfastII_15fps_qvga_sync" };
+    const struct row *row = qs->at[i].more;
+    if (!row->video || row->type + 1 < FIRST_VIDEO || !*row->data_id)
+        return false;
+    const char *root = roots[row->type + 1 - FIRST_VIDEO], *slash = strrchr(row->data_id, '/');
+    const char *plain = arena_fmt(a, "%s/%s", root, row->data_id);
+    const char *deeper = !slash ? plain                     /* as EPIC-KITCHENS' download has it */
+        : arena_fmt(a, "%s/%.*s/videos%s", root, (int)(slash - row->data_id), row->data_id, slash);
+    *out = (struct video_frame){
+        .video = file_size(path_join(a, dir, plain)) >= 0 ? plain : deeper, .type = row->type + 1,
+        .start = row->start, .end = row->end, .has_segment = row->has_segment, .pick = pick_frame };
+    return file_size(path_join(a, dir, out->video)) >= 0;
 }
 
 static void mark_seed(const struct questions *qs, size_t i, const char *reply, struct mark *out)
@@ -196,6 +253,14 @@ const struct benchmark bench_seed = {
     .format = FORMAT_LETTER, .max_new_tokens = 128, .missing_is_wrong = true,
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "CC BY-NC 4.0", .homepage = "https://github.com/AILab-CVC/SEED-Bench",
-    .read = read_seed, .question_files = question_files,
+    .read = read_seed, .question_files = question_files, .video_frame = video_frame,
+    .by_hand =
+        "their videos are not handed out freely. Get those of Something-Something v2 (sign-up at "
+        "https://www.qualcomm.com/developer/software/something-something-v-2-dataset), EPIC-KITCHENS-100 "
+        "(https://epic-kitchens.github.io) and Breakfast "
+        "(https://serre-lab.clps.brown.edu/resource/breakfast-actions-dataset), and put them below videos/ "
+        "in that folder: 20bn-something-something-v2/94328.webm, EPIC-KITCHENS/P03/P03_24.MP4, "
+        "BreakfastII_15fps_qvga_sync/P06/cam01/P06_cereals.avi; the same command then cuts out the "
+        "frames. Frames that LLaVA or SEED-Bench made are taken, too: see docs/benchmarks/seed.md",
     .mark = mark_seed, .tally = tally_seed, .export = export_seed,
 };

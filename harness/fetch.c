@@ -28,11 +28,13 @@
 #include <unistd.h>
 
 #include "engine/base/sha256.h"
+#include "harness/frames.h"
 #include "harness/http.h"
 #include "harness/manifest.h"
 #include "harness/run.h"
 #include "harness/say.h"
 #include "harness/unpack.h"
+#include "harness/videos.h"
 
 enum { JOBS = 4, SUMS_LIMIT = 16 << 20, URL_LIMIT = 4000 };
 static const int64_t FILE_LIMIT = (int64_t)64 << 30;
@@ -997,6 +999,34 @@ done:
     return e->code;
 }
 
+/* Frames out of videos that were put there by hand. What fails is said and stays unasked: the other
+ * questions are none the worse. */
+static enum status cut_frames(struct fetch *f, struct err *e)
+{
+    struct videos_report told;
+    struct err one = { 0 };
+    int lock = -1;
+    if (!f->b->video_frame || f->o->scoring_only)
+        return OK;
+    if (videos_look(f->b, f->dir, f->split, &told, e) != OK)
+        return e->code;
+    if (told.n_due && !frames_available())
+        say_warning("%s: %zu videos' frames could be cut out, but this program was built without FFmpeg's "
+                    "libraries (libavformat, libavcodec, libswscale)", f->b->name, told.n_due);
+    else if (told.n_due && lock_folder(f, &lock, &one) == OK)
+        videos_cut(f->b, f->dir, f->split, run_stopped, &told, &one);
+    if (lock >= 0)
+        close(lock);
+    if (one.code == ERR_INTERRUPTED || one.code == ERR_TERMINATED)
+        return err_set(e, one.code, "%s", one.text);
+    if (one.code != OK)
+        say_warning("%s", one.text);
+    if (told.n_without)
+        say_note("%s: %zu questions about videos have no frame and are left out: %s", f->dir,
+                 told.n_without, f->b->by_hand);
+    return OK;
+}
+
 /* A table of what would be fetched: bytes, address. Sizes that are not known are asked for. */
 static enum status list_missing(struct fetch *f, struct err *e)
 {
@@ -1048,6 +1078,8 @@ enum status fetch_benchmark(const struct options *o, const struct benchmark *b, 
                                   : " is", b->name, split);
     else if (due)
         fetch_missing(&f, e);
+    if (e->code == OK && !o->dry_run)
+        cut_frames(&f, e);
     if (e->code == OK)
         report(&f, out);
 done:

@@ -177,6 +177,8 @@ enum status verb_describe(struct options *o, struct err *e)
         str_addf(&out, "\nMetric\n  %s: %s\n\nSources\n", b->headline, b->headline_text);
         for (int k = 0; k < b->n_sources; k++)
             describe_source(&b->sources[k], &out);
+        if (b->by_hand)
+            str_addf(&out, "\nBy hand, for questions about videos\n  %s\n", b->by_hand);
         str_addf(&out, "\nLicence\n  %s\n\nHome page\n  %s\n", b->licence, b->homepage);
         put(&out, e);
     }

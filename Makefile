@@ -32,14 +32,20 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow
 ifdef WERROR
 WARNINGS += -Werror
 endif
+# What a wrong write or a guessed address must get past. Sanitizers bring their own.
+ifndef SANITIZE
+HARDENED  := -fPIE -fstack-protector-strong -U_FORTIFY_SOURCE \
+             $(if $(filter -O1 -O2 -O3 -Os -Ofast,$(CFLAGS)),-D_FORTIFY_SOURCE=2)
+LINK_HARD := -pie -Wl,-z,relro,-z,now,-z,noexecstack
+endif
 # No -ffast-math and no contraction: pixels and replies must not depend on the compiler's taste.
 NEEDED   := -I. -D_GNU_SOURCE -DDEMO_DIR='"$(datadir)/llava-eval/demo"' -ffp-contract=off -fopenmp -pthread -MMD -MP \
-            $(WARNINGS) $(SANITIZERS)
+            $(WARNINGS) $(SANITIZERS) $(HARDENED)
 C_FLAGS   = -std=c11 -Wstrict-prototypes $(NEEDED) $(CPPFLAGS) $(CFLAGS)
 CXX_FLAGS = -std=c++17 $(NEEDED) $(CPPFLAGS) $(CXXFLAGS)
 LIBS_ENGINE  := -ljpeg -lpng -lwebp -lsentencepiece -lm
 LIBS_HARNESS := -lsqlite3 -lcurl -lcjson -larchive
-LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(CXXFLAGS) $(LDFLAGS) -o $@
+LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(LINK_HARD) $(CXXFLAGS) $(LDFLAGS) -o $@
 
 # FFmpeg's libraries cut frames out of SEED-Bench's videos. They are used where they are, and not asked
 # for by `make deps`; FFMPEG=0 leaves them out.

@@ -27,7 +27,7 @@ else
     passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
 fi
 
-for script in tests/layers.sh tests/headers.sh tests/banned.sh tests/cli/*.sh; do
+for script in tests/layers.sh tests/headers.sh tests/banned.sh tests/hardened.sh tests/cli/*.sh; do
     [ -f "$script" ] && [ "${script##*/}" != lib.sh ] || continue
     case $script in *"$only"*) ;; *) continue ;; esac
     mkdir "$out/run" || exit 1

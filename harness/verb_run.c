@@ -62,6 +62,21 @@ static enum status open_splits(const struct options *o, struct split *splits, in
     return first;
 }
 
+/* Under -v: where the time since the model was opened went; idle is what was spent outside of the
+ * engine's steps: loading, waiting for prompts and pixels, the store, scoring. */
+static void say_stages(const char *label, const struct llava *m)
+{
+    struct llava_stats st;
+    struct str line;
+
+    llava_stats(m, &st);
+    str_init(&line, 4096);
+    for (int i = 0; i < LLAVA_STAGES && st.stage[i].name; i++)
+        str_addf(&line, "%s %s %.2f s", i ? "," : "", st.stage[i].name, st.stage[i].seconds);
+    say_detail("%s:%s", label, line.failed ? "" : line.at);
+    str_free(&line);
+}
+
 /* One model through all splits and prompt sets. */
 static enum status run_model(struct options *o, const struct model_choice *choice,
                              struct split *splits, int n_splits, struct judge *judge,
@@ -92,6 +107,7 @@ static enum status run_model(struct options *o, const struct model_choice *choic
                 missing)
                 remember(&first, ERR_INCOMPLETE);
         }
+    say_stages(choice->label, m);
     llava_close(m);
     return e->code == OK ? first : e->code;
 }

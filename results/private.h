@@ -3,6 +3,7 @@
 #define RESULTS_PRIVATE_H
 
 #include <sqlite3.h>
+#include <time.h>
 #include "results/results.h"
 
 struct results {
@@ -11,6 +12,7 @@ struct results {
     char *path;
     int lock;                   /* descriptor of the lock file; -1 when reading */
     bool in_transaction;
+    time_t flushed;             /* the second in which a transaction last began that is flushed */
 };
 
 /* Puts SQLite's last failure into words: the file, what was being done, what is wrong; a full disk

@@ -7,6 +7,7 @@
  * replies give the same digits on every machine. */
 #include "benchmarks/benchmark.h"
 
+#include <fnmatch.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -61,6 +62,12 @@ double scores_get(const struct scores *s, const char *metric)
     return found ? found->value : NAN;
 }
 
+size_t scores_headline(const struct scores *s, const struct benchmark *b)
+{
+    const struct score *found = find_score(s, b->headline);
+    return found ? (size_t)(found - s->at) : 0;
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 const struct benchmark *benchmark_find(const char *name)
@@ -80,6 +87,18 @@ bool benchmark_lists(const char *list, const char *word)
             return true;
     }
     return !list;
+}
+
+bool benchmark_matches(const char *patterns, const char *metric)
+{
+    char one[64];
+    for (const char *p = patterns; *p; p += p[strcspn(p, ",")] == ',' ? strcspn(p, ",") + 1
+                                                                      : strcspn(p, ",")) {
+        snprintf(one, sizeof one, "%.*s", (int)strcspn(p, ","), p);
+        if (!fnmatch(one, metric, 0))
+            return true;
+    }
+    return false;
 }
 
 void benchmark_default_split(const struct benchmark *b, char out[32])
@@ -269,6 +288,17 @@ static enum status refuse_missing(const struct questions *qs, const char *const 
     return e->code;
 }
 
+void benchmark_mark(const struct benchmark *b, const struct questions *qs,
+                    const char *const *replies, struct mark *marks)
+{
+    #pragma omp parallel for schedule(dynamic, 256)
+    for (size_t i = 0; i < qs->n; i++) {
+        marks[i] = (struct mark){ .missing = !replies[i] };
+        if (replies[i])
+            b->mark(qs, i, replies[i], &marks[i]);
+    }
+}
+
 enum status benchmark_score(const struct benchmark *b, const struct questions *qs,
                             const char *const *replies, const struct mark *marks, int passes,
                             bool partial, int draws, struct scores *out, struct err *e)
@@ -277,11 +307,7 @@ enum status benchmark_score(const struct benchmark *b, const struct questions *q
     if (!marks) {
         if (!(own = calloc(qs->n + 1, sizeof *own)))
             return err_set(e, ERR_MEMORY, "no memory to score %zu questions", qs->n);
-        for (size_t i = 0; i < qs->n; i++)
-            if (replies[i])
-                b->mark(qs, i, replies[i], &own[i]);
-            else
-                own[i].missing = true;
+        benchmark_mark(b, qs, replies, own);
         marks = own;
         passes = 1;
     }

@@ -117,8 +117,19 @@ struct benchmark {
                         struct video_frame *out);
     const char *by_hand;
 
+    /* Safe in several threads at once, both. */
     void (*mark)(const struct questions *qs, size_t i, const char *reply, struct mark *out);
     void (*tally)(const struct tally_input *in, struct scores *out);
+
+    /* For comparisons (cells.h). Metrics are patterns of fnmatch, comma separated. */
+    const char *categories;     /* metrics that stand below the headline; "": none */
+    const char *accuracies;     /* metrics that are the share of questions answered right; or "" */
+    /* What the tally looks at besides category, picture and marks, as a number; NULL: nothing. */
+    uint64_t (*kind)(const struct questions *qs, size_t i);
+    /* A number below qs->n that questions counted as one share; NULL: each counts by itself. */
+    size_t (*unit)(const struct questions *qs, size_t i);
+    bool all_or_nothing;        /* such questions are right when all of them are */
+    double (*worth)(const struct questions *qs, size_t i, const struct mark *m);   /* NULL: m->a */
 
     /* Which ordinals does this line of an answers file answer? Calls answers_give() for each with
      * the line's "text", which is a string; false when none. e is set by a line that must not be:
@@ -151,11 +162,16 @@ extern const struct benchmark *const benchmarks[];          /* in the order of t
 const struct benchmark *benchmark_find(const char *name);
 /* Does the comma separated list hold this word? A NULL list holds everything. */
 bool benchmark_lists(const char *list, const char *word);
+/* Does one of the comma separated patterns (fnmatch) match this metric? */
+bool benchmark_matches(const char *patterns, const char *metric);
 /* The default (first) split, into out. */
 void benchmark_default_split(const struct benchmark *b, char out[32]);
 
 /* A file of prompts may name benchmarks: ERR_USAGE for one that does not exist. */
 enum status benchmark_check_prompts(const struct prompt_set *set, struct err *e);
+
+/* Where the headline stands among the scores: the first one stands in where it cannot be had. */
+size_t scores_headline(const struct scores *s, const struct benchmark *b);
 
 /* The prompt parts of a question. */
 struct prompt_item question_item(const struct question *q);
@@ -168,6 +184,10 @@ void answers_free(struct answers *a);
 /* Question i is answered by this text, copied into a->arena; replaces what was given before (and
  * counts it in a->repeated). */
 void answers_give(struct answers *a, size_t i, const char *text);
+
+/* Marks of replies by ordinal, NULL ones missing: marks [n]. */
+void benchmark_mark(const struct benchmark *b, const struct questions *qs,
+                    const char *const *replies, struct mark *marks);
 
 /* Replies -> marks -> metrics, with standard errors by bootstrap over images for the headline and
  * every other metric (draws, seeded; 0 draws: none). Without partial, a missing reply where the

@@ -187,6 +187,16 @@ static double distribution(const struct tally_input *in, struct arena *a)
     return n ? sum / (double)n / 100 : NAN;
 }
 
+/* The places of the question's words in the tables below, one behind the other. */
+static uint64_t kind_gqa(const struct questions *qs, size_t i)
+{
+    const struct gqa *more = qs->at[i].more;
+    size_t semantic = 0;
+    while (semantic < COUNT(semantics) && strcmp(semantics[semantic].name, more->semantic) != 0)
+        semantic++;
+    return (uint64_t)more->words << 40 | (uint64_t)more->steps << 16 | semantic;
+}
+
 static void tally_gqa(const struct tally_input *in, struct scores *out)
 {
     enum { MOST = 64 };                                     /* words or steps; more are not told */
@@ -269,5 +279,9 @@ const struct benchmark bench_gqa = {
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "CC BY 4.0", .homepage = "https://cs.stanford.edu/people/dorarad/gqa/",
     .read = read_gqa, .question_files = question_files,
-    .mark = mark_gqa, .tally = tally_gqa, .export = export_gqa,
+    .categories = "binary,open,query,verify,logical,choose,compare,attribute,category,scene,object,"
+                  "relation",
+    .accuracies = "binary,open,accuracy,query,verify,logical,choose,compare,attribute,category,"
+                  "scene,object,relation,words_*,steps_*",
+    .kind = kind_gqa, .mark = mark_gqa, .tally = tally_gqa, .export = export_gqa,
 };

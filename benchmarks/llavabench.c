@@ -298,6 +298,13 @@ static struct means over_passes(const struct tally_input *in, const char *group,
                            python_round(sum.candidate / in->passes, 1), sum.n };
 }
 
+/* The candidate's points. */
+static double worth_llavabench(const struct questions *qs, size_t i, const struct mark *m)
+{
+    (void)qs, (void)i;
+    return m->b;
+}
+
 static void tally_llavabench(const struct tally_input *in, struct scores *out)
 {
     const struct whole *whole = in->qs->more;
@@ -347,7 +354,8 @@ const struct benchmark bench_llavabench = {
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "code and rules Apache-2.0; data: see the homepage",
     .homepage = "https://huggingface.co/datasets/liuhaotian/llava-bench-in-the-wild",
-    .read = read_llavabench, .question_files = question_files, .tally = tally_llavabench,
+    .categories = "rel_conv,rel_detail,rel_complex", .accuracies = "",
+    .worth = worth_llavabench, .read = read_llavabench, .question_files = question_files, .tally = tally_llavabench,
     .judge_open = judge_open, .judge_request = judge_request, .judge_mark = judge_mark,
     .judge_attempts = 1, .judge_passes = 3, .judge_demo = judge_demo, .reviews = reviews,
 };

@@ -308,6 +308,17 @@ static void add_share(struct scores *out, const struct share *s, const char *pre
         scores_add(out, 100 * s->right / s->all, s->n, "%s%s", prefix, name);
 }
 
+static size_t unit_mmbench(const struct questions *qs, size_t i)
+{
+    return ((const struct row *)qs->at[i].more)->number;
+}
+
+static uint64_t kind_mmbench(const struct questions *qs, size_t i)
+{
+    const struct row *row = qs->at[i].more;
+    return (uint64_t)(row->category + 1) << 32 | (uint64_t)(row->l2 + 1) << 1 | row->first;
+}
+
 /* The rows of a question share a picture, so while resampling they also share a weight. */
 static void tally_mmbench(const struct tally_input *in, struct scores *out)
 {
@@ -360,5 +371,7 @@ const struct benchmark bench_mmbench = {
     .licence = "Apache-2.0; pictures from many sources",
     .homepage = "https://github.com/open-compass/MMBench",
     .read = read_mmbench, .question_files = question_files, .image = image_mmbench,
+    .categories = "category/*,l2/*", .accuracies = "accuracy,category/*,l2/*",
+    .unit = unit_mmbench, .kind = kind_mmbench, .all_or_nothing = true,
     .mark = mark_mmbench, .tally = tally_mmbench,
 };

@@ -225,6 +225,13 @@ static size_t behind_picture(const struct questions *qs, size_t i)
     return end;
 }
 
+static size_t unit_mme(const struct questions *qs, size_t i)
+{
+    while (i && questions_same_image(&qs->at[i - 1], &qs->at[i]))
+        i--;
+    return i;
+}
+
 /* A picture with a question that has no reply is left out: the script cannot score half of one. */
 static void count_picture(const struct tally_input *in, size_t i, size_t end, struct task *t)
 {
@@ -311,5 +318,7 @@ const struct benchmark bench_mme = {
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "for academic use",
     .homepage = "https://github.com/BradyFU/Awesome-Multimodal-Large-Language-Models/tree/Evaluation",
-    .read = read_mme, .mark = mark_mme, .tally = tally_mme, .match = match_mme,
+    .read = read_mme,
+    .categories = "cognition,task/*", .accuracies = "",
+    .unit = unit_mme, .mark = mark_mme, .tally = tally_mme, .match = match_mme,
 };

@@ -371,6 +371,11 @@ static void count_attempts(const struct tally_input *in, size_t n, struct scores
     scores_add(out, (double)reasked, n, "n_reasked");
 }
 
+static uint64_t kind_mmvet(const struct questions *qs, size_t i)
+{
+    return *(const unsigned *)qs->at[i].more;
+}
+
 static void tally_mmvet(const struct tally_input *in, struct scores *out)
 {
     const struct whole *whole = in->qs->more;
@@ -437,7 +442,8 @@ const struct benchmark bench_mmvet = {
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "code Apache-2.0, data CC BY-NC 4.0",
     .homepage = "https://github.com/yuweihao/MM-Vet",
-    .read = read_mmvet, .question_files = question_files, .match = match_mmvet,
+    .categories = "rec,ocr,know,gen,spat,math", .accuracies = "",
+    .kind = kind_mmvet, .read = read_mmvet, .question_files = question_files, .match = match_mmvet,
     .tally = tally_mmvet, .export = export_mmvet,
     .judge_open = judge_open, .judge_request = judge_request, .judge_mark = judge_mark,
     .judge_attempts = ATTEMPTS, .judge_passes = 3, .judge_demo = judge_demo, .reviews = reviews,

@@ -81,6 +81,16 @@ static void mark_pope(const struct questions *qs, size_t i, const char *reply, s
     out->a = !says_no(reply);
 }
 
+static uint64_t kind_pope(const struct questions *qs, size_t i)
+{
+    return !strcmp(qs->at[i].reference, "yes");
+}
+
+static double worth_pope(const struct questions *qs, size_t i, const struct mark *m)
+{
+    return (m->a > 0) == !strcmp(qs->at[i].reference, "yes");
+}
+
 static double ratio(double part, double whole)
 {
     return whole > 0 ? part / whole : 0;                    /* where the script would stop */
@@ -147,5 +157,7 @@ const struct benchmark bench_pope = {
     .licence = "MIT; COCO annotations CC BY 4.0, photographs under their Flickr terms",
     .homepage = "https://github.com/AoiDragon/POPE",
     .read = read_pope, .question_files = question_files,
+    .categories = "*_f1,*_accuracy", .accuracies = "*_accuracy",
+    .kind = kind_pope, .worth = worth_pope,
     .mark = mark_pope, .tally = tally_pope, .match = match_pope,
 };

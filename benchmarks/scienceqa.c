@@ -145,5 +145,6 @@ const struct benchmark bench_scienceqa = {
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "CC BY-NC-SA 4.0", .homepage = "https://scienceqa.github.io",
     .read = read_scienceqa, .question_files = question_files,
+    .categories = "accuracy", .accuracies = "*",
     .mark = mark_scienceqa, .tally = tally_scienceqa,
 };

@@ -206,6 +206,12 @@ static void add_share(struct scores *out, const struct share *s, const char *pre
         scores_add(out, 100 * s->right / s->all, s->n, "%s%s", prefix, name);
 }
 
+static uint64_t kind_seed(const struct questions *qs, size_t i)
+{
+    const struct row *row = qs->at[i].more;
+    return (uint64_t)row->type << 2 | (uint64_t)row->video << 1 | qs->at[i].unasked;
+}
+
 static void tally_seed(const struct tally_input *in, struct scores *out)
 {
     struct share all = { 0 }, kind[2] = { { 0 } }, type[TYPES] = { { 0 } };
@@ -262,5 +268,6 @@ const struct benchmark bench_seed = {
         "in that folder: 20bn-something-something-v2/94328.webm, EPIC-KITCHENS/P03/P03_24.MP4, "
         "BreakfastII_15fps_qvga_sync/P06/cam01/P06_cereals.avi; the same command then cuts out the "
         "frames. Frames that LLaVA or SEED-Bench made are taken, too: see docs/benchmarks/seed.md",
-    .mark = mark_seed, .tally = tally_seed, .export = export_seed,
+    .categories = "image_accuracy,video_accuracy,type/*", .accuracies = "*",
+    .kind = kind_seed, .mark = mark_seed, .tally = tally_seed, .export = export_seed,
 };

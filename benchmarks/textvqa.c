@@ -255,5 +255,6 @@ const struct benchmark bench_textvqa = {
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "CC BY 4.0", .homepage = "https://textvqa.org",
     .read = read_textvqa, .question_files = question_files,
+    .categories = "", .accuracies = "",
     .mark = mark_textvqa, .tally = tally_textvqa, .match = match_textvqa,
 };

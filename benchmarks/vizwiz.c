@@ -159,5 +159,6 @@ const struct benchmark bench_vizwiz = {
     .sources = sources, .n_sources = COUNT(sources),
     .licence = "CC BY 4.0", .homepage = "https://vizwiz.org/tasks-and-datasets/vqa/",
     .read = read_vizwiz, .question_files = question_files,
+    .categories = "yes_no,number,other,unanswerable", .accuracies = "",
     .mark = mark_vizwiz, .tally = tally_vizwiz, .match = match_vizwiz, .export = export_vizwiz,
 };

@@ -226,5 +226,6 @@ const struct benchmark bench_vqav2 = {
     .licence = "annotations CC BY 4.0; images under Flickr terms",
     .homepage = "https://visualqa.org",
     .read = read_vqav2, .question_files = question_files,
+    .categories = "yes_no,number,other", .accuracies = "",
     .mark = mark_vqav2, .tally = tally_vqav2, .export = export_vqav2,
 };

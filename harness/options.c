@@ -31,6 +31,7 @@ enum {                                                      /* verbs, as bits */
     RUN = 1 << 0, FETCH = 1 << 1, SCORE = 1 << 2, EXPORT = 1 << 3, LEADERBOARD = 1 << 4,
     SHOW = 1 << 5, ASK = 1 << 6, INSPECT = 1 << 7, LIST = 1 << 8, DESCRIBE = 1 << 9,
     BENCH = 1 << 10, HELP = 1 << 11, VERSION_VERB = 1 << 12, JUDGE = 1 << 13,
+    COMPARE = 1 << 14,
     EVERY = ~0, DATA = RUN | FETCH | SCORE | JUDGE | EXPORT | SHOW,
     MODEL = RUN | ASK | INSPECT | BENCH,
 };
@@ -68,6 +69,15 @@ static const struct verb_text {
       "The newest run of each model. A figure over fewer questions than the split has, or one that "
       "lacks replies, is marked; --json and csv give full precision.",
       "llava-eval leaderboard --format latex" },
+    { "compare", COMPARE, "A B", 2, "two models, paired on the same questions",
+      "Both scores, their difference with a 95 % interval (bootstrap over pictures, 10,000 draws, the "
+      "same in each run), a p-value (exact McNemar where the metric is a share of right answers, else "
+      "exchanging the runs picture by picture), Holm's correction over each table, and on how many "
+      "questions either is better. A and B are labels of models, LABEL:SET with a prompt set, or "
+      "numbers of runs; the newest run of each benchmark counts. Only questions that both answered "
+      "are compared. compare A B --prompts paper --prompts none is the table of both models under "
+      "both sets, with the interaction; compare A with two --prompts, one model under both.",
+      "llava-eval compare my-linear my-mlp --suite gqa,pope" },
     { "export", EXPORT, "", 0, "write the file that a benchmark's server takes",
       "The answers are checked before the file is written.",
       "llava-eval export --benchmark vqav2 --answers answers.jsonl --out upload.json" },
@@ -118,8 +128,8 @@ static const struct option_text {
 } options[] = {
 #define AT(field) offsetof(struct options, field)
     { "suite", "tasks,benchmarks,benchmark", 0, "NAME[:SPLIT],...", SUITE, AT(suite), 0, 0,
-      DATA | LEADERBOARD, G_WHAT, "benchmarks, joined by commas, or all (the default of run)" },
-    { "split", NULL, 0, "SPLIT", TEXT, AT(split), 0, 0, DATA | LEADERBOARD, G_WHAT,
+      DATA | LEADERBOARD | COMPARE, G_WHAT, "benchmarks, joined by commas, or all (the default of run)" },
+    { "split", NULL, 0, "SPLIT", TEXT, AT(split), 0, 0, DATA | LEADERBOARD | COMPARE, G_WHAT,
       "the split, where the name has none: --suite vqav2 --split val is --suite vqav2:val" },
     { "ids", NULL, 0, "ID,...|@FILE", IDS, AT(ids), 0, 0, RUN | SHOW, G_WHAT,
       "only these questions; @FILE holds one id a line" },
@@ -148,8 +158,8 @@ static const struct option_text {
     { "batch-tokens", NULL, 0, "N", WHOLE, AT(batch_tokens), 1, 1 << 24, RUN | ASK | BENCH,
       G_MODEL, "rows of one step; replies do not depend on it" },
 
-    { "prompts", "prompt-set", 0, "SET|FILE", PROMPTS, AT(prompts), 0, 0, RUN | SHOW, G_HOW,
-      "a prompt set, paper by default; run takes several" },
+    { "prompts", "prompt-set", 0, "SET|FILE", PROMPTS, AT(prompts), 0, 0, RUN | SHOW | COMPARE, G_HOW,
+      "a prompt set, paper by default; run takes several, compare two" },
     { "template", NULL, 0, "auto|NAME", TEXT, AT(template), 0, 0, RUN | SHOW | ASK, G_HOW,
       "the conversation template; auto chooses by checkpoint, never by connector" },
     { "image-mode", NULL, 0, "config|pad|crop", ONE_OF, AT(image_mode_name), 0, 0, RUN | ASK, G_HOW,
@@ -166,15 +176,17 @@ static const struct option_text {
       "longest reply; by default the benchmark's own" },
     { "seed", NULL, 0, "N", SEED, AT(seed), 0, 0, RUN | ASK, G_HOW, "for sampling" },
 
-    { "judge", NULL, 0, "URL|demo", TEXT, AT(judge), 0, 0, RUN | SCORE | JUDGE, G_JUDGE,
-      "who judges llavabench and mmvet: an OpenAI-compatible https://host/v1 (score only reads what "
-      "it said before); demo: word overlap, for the demonstration" },
-    { "judge-model", NULL, 0, "NAME", TEXT, AT(judge_model), 0, 0, RUN | SCORE | JUDGE, G_JUDGE,
+    { "judge", NULL, 0, "URL|demo", TEXT, AT(judge), 0, 0, RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
+      "who judges llavabench and mmvet: an OpenAI-compatible https://host/v1 (score and compare only "
+      "read what it said before); demo: word overlap, for the demonstration" },
+    { "judge-model", NULL, 0, "NAME", TEXT, AT(judge_model), 0, 0, RUN | SCORE | JUDGE | COMPARE,
+      G_JUDGE,
       "the judge's exact name there" },
-    { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100, RUN | SCORE | JUDGE, G_JUDGE,
+    { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100, RUN | SCORE | JUDGE | COMPARE,
+      G_JUDGE,
       "how often the whole set is judged; 3 by default" },
     { "judge-profile", NULL, 0, "classic|reasoning", ONE_OF, AT(judge_profile), 0, 0,
-      RUN | SCORE | JUDGE, G_JUDGE,
+      RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
       "classic: temperature and token limit as the official script; reasoning: neither" },
     { "judge-key-env", NULL, 0, "NAME", TEXT, AT(judge_key_env), 0, 0, RUN | JUDGE, G_JUDGE,
       "the variable that holds the key, OPENAI_API_KEY by default" },
@@ -197,10 +209,10 @@ static const struct option_text {
     { "yes", NULL, 0, NULL, FLAG, AT(yes), 0, 0, RUN | JUDGE, G_JUDGE,
       "make the calls without asking" },
 
-    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | LIST | DESCRIBE, G_OUT,
+    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | COMPARE | LIST | DESCRIBE, G_OUT,
       "benchmarks, each in its official layout below DIR/NAME" },
-    { "db", NULL, 0, "FILE", TEXT, AT(db), 0, 0, RUN | SCORE | JUDGE | LEADERBOARD | SHOW,
-      G_OUT,
+    { "db", NULL, 0, "FILE", TEXT, AT(db), 0, 0,
+      RUN | SCORE | JUDGE | LEADERBOARD | COMPARE | SHOW, G_OUT,
       "the store of replies and scores; llava-eval.db by default" },
     { "mirror", NULL, 0, "URL|DIR", TEXT, AT(mirror), 0, 0, RUN | FETCH, G_OUT,
       "take https://host/path from URL/host/path instead" },
@@ -240,11 +252,14 @@ static const struct option_text {
     { "random-weights", NULL, 0, "CONFIG", TEXT, AT(random_weights), 0, 0, BENCH, G_OUT,
       "a config.json; weights are drawn" },
     { "format", NULL, 0, "text|md|csv|tsv|latex|json|html", FORMAT, AT(format), 0, 0,
-      LEADERBOARD | LIST, G_OUT, "of the table" },
+      LEADERBOARD | COMPARE | LIST, G_OUT, "of the table" },
+    { "allow", NULL, 0, "data,prompts,decode", TEXT, AT(allow), 0, 0, COMPARE, G_HOW,
+      "compare runs that differ in these; over other data, where the same id asks the same" },
     { "reference", NULL, 0, "paper", ONE_OF, AT(reference), 0, 0, LEADERBOARD, G_OUT,
       "add the paper's own figures" },
     { "json", NULL, 0, NULL, FLAG, AT(json), 0, 0,
-      SCORE | JUDGE | LEADERBOARD | SHOW | ASK | INSPECT | LIST | BENCH, G_OUT, "JSON on stdout" },
+      SCORE | JUDGE | LEADERBOARD | COMPARE | SHOW | ASK | INSPECT | LIST | BENCH, G_OUT,
+      "JSON on stdout" },
     { "man", NULL, 0, NULL, FLAG, AT(man), 0, 0, HELP, G_OUT, "the manual page, as troff" },
     { "completion", NULL, 0, NULL, FLAG, AT(completion), 0, 0, HELP, G_OUT,
       "completion for bash" },
@@ -501,6 +516,13 @@ static enum status set_limit(struct options *o, const char *value, struct err *e
     return OK;
 }
 
+static enum status check_allowed(struct options *o, const char *word, struct err *e)
+{
+    (void)o;
+    return takes("data|prompts|decode", word) ? OK
+           : err_set(e, ERR_USAGE, "--allow %s: expected data, prompts or decode", word);
+}
+
 static enum status set_device(const char *value, struct err *e)
 {
     if (!strcmp(value, "auto") || !strcmp(value, "cpu") || !strcmp(value, "cuda"))
@@ -544,6 +566,8 @@ static enum status set_value(struct options *o, const struct option_text *t, con
         *(const char **)field = value;
         if (t->at == AT(device))
             return set_device(value, e);
+        if (t->at == AT(allow))
+            return each_word(o, value, ",", check_allowed, e);
         if (t->at == AT(template))
             return set_template(o, value, e);
         if (!*value && t->at != AT(prompt))
@@ -854,7 +878,7 @@ static enum status settle(struct options *o, const struct verb_text *verb, struc
     };
     if (verb->bit == RUN && !o->n_models && settle_demo(o, e) != OK)
         return e->code;
-    if (verb->bit & (DATA | LEADERBOARD) && settle_suite(o, e) != OK)
+    if (verb->bit & (DATA | LEADERBOARD | COMPARE) && settle_suite(o, e) != OK)
         return e->code;
     if (settle_judge(o, verb, e) != OK)
         return e->code;
@@ -871,7 +895,7 @@ static enum status settle(struct options *o, const struct verb_text *verb, struc
         o->data = path_join(&o->arena, o->cache_dir, "data");
     if (o->mirror && !strstr(o->mirror, "://"))
         o->mirror = as_file_url(o, o->mirror);
-    if (o->n_prompts == 0) {
+    if (o->n_prompts == 0 && verb->bit != COMPARE) {        /* there the words may name them */
         const char *paper = "paper";
         o->prompts = append(o, NULL, 0, sizeof paper, &paper);
         o->n_prompts = o->prompts ? 1 : 0;

@@ -32,6 +32,9 @@ void split_keep(struct split *s, const bool *keep);
 /* Takes out what a run cannot ask (a video question without its frame); says how many. */
 enum status split_leave_out_unasked(struct split *s, struct err *e);
 void split_free(struct split *s);
+/* As tables call it: "POPE", "VQAv2 val", "MM-Vet (gpt-4)". */
+const char *split_title(struct arena *a, const struct benchmark *b, const char *split,
+                        const char *judge);
 
 /* SIGINT, SIGTERM, SIGUSR1 ask the loop to stop; a second one ends the program at once. */
 void run_catch_signals(void);

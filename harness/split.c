@@ -155,3 +155,13 @@ void split_free(struct split *s)
     arena_free(&s->arena);
     memset(s, 0, sizeof *s);
 }
+
+const char *split_title(struct arena *a, const struct benchmark *b, const char *split,
+                        const char *judge)
+{
+    char first[32];
+    benchmark_default_split(b, first);
+    bool usual = !strcmp(first, split);
+    return arena_fmt(a, "%s%s%s%s%s%s", b->title, usual ? "" : " ", usual ? "" : split,
+                     judge ? " (" : "", judge ? judge : "", judge ? ")" : "");
+}

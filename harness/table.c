@@ -305,7 +305,9 @@ static void format_separated(const struct table *t, char separator,
                 continue;
             }
             const struct table_cell *cell = cell_at(t, r, c);
-            if (cell->is_number && isfinite(cell->value))
+            if (cell->is_flag)
+                str_add(out, cell->value != 0 ? "true" : "false");
+            else if (cell->is_number && isfinite(cell->value))
                 str_add_number(out, cell->value);
             else if (!cell->is_number && cell->text)
                 add(out, cell->text);
@@ -325,7 +327,9 @@ static void format_json(const struct table *t, struct str *out)
                 str_addc(out, ',');
             str_add_json(out, key_of(&t->columns[c]));
             str_addc(out, ':');
-            if (cell->is_number)
+            if (cell->is_flag)
+                str_add(out, cell->value != 0 ? "true" : "false");
+            else if (cell->is_number)
                 str_add_number(out, cell->value);           /* null for NaN */
             else if (cell->text)
                 str_add_json(out, cell->text);

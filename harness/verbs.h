@@ -16,6 +16,7 @@ enum status verb_describe(struct options *o, struct err *e);
 enum status verb_show(struct options *o, struct err *e);
 
 enum status verb_leaderboard(struct options *o, struct err *e);     /* verb_results.c */
+enum status verb_compare(struct options *o, struct err *e);         /* verb_compare.c */
 
 enum status verb_ask(struct options *o, struct err *e);             /* verb_model.c */
 enum status verb_inspect(struct options *o, struct err *e);

@@ -86,6 +86,69 @@ const char *const *prompt_set_names(void)
     return names;
 }
 
+/* ---- what a reply should look like ------------------------------------------------------------ */
+
+enum { PHRASE_WORDS = 5 };
+
+static enum form { PHRASE, YES_OR_NO, ONE_LETTER, SENTENCE } form_of(enum prompt_format format)
+{
+    switch (format) {
+    case FORMAT_SHORT: case FORMAT_UNANSWERABLE: case FORMAT_OCR: return PHRASE;
+    case FORMAT_YESNO: return YES_OR_NO;
+    case FORMAT_SCIENCE: case FORMAT_LETTER: case FORMAT_LETTER_CN: return ONE_LETTER;
+    case FORMAT_PLAIN: break;
+    }
+    return SENTENCE;
+}
+
+const char *format_expects(enum prompt_format format)
+{
+    static const char *const names[] = { "a word or phrase", "yes or no", "a letter", "a sentence" };
+    return names[form_of(format)];
+}
+
+static size_t count_words(const char *text)
+{
+    size_t n = 0;
+    for (text += strspn(text, " \t\r\n"); *text; text += strspn(text, " \t\r\n")) {
+        text += strcspn(text, " \t\r\n");
+        n++;
+    }
+    return n;
+}
+
+static bool ends_sentence(const char *text, size_t n)
+{
+    static const char *const ends[] = { ".", "!", "?", "。", "！", "？" };
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        size_t length = strlen(ends[i]);
+        if (n >= length && !memcmp(text + n - length, ends[i], length))
+            return true;
+    }
+    return false;
+}
+
+bool format_obeyed(enum prompt_format format, const char *reply)
+{
+    size_t words = count_words(reply), n = strlen(reply);
+
+    while (n && strchr(" \t\r\n", reply[n - 1]))
+        n--;
+    switch (form_of(format)) {
+    case PHRASE:
+        return words >= 1 && words <= PHRASE_WORDS;
+    case YES_OR_NO:                                         /* with or without a full stop */
+        n -= n && reply[n - 1] == '.';
+        return (n == 3 && !strncasecmp(reply, "yes", 3)) || (n == 2 && !strncasecmp(reply, "no", 2));
+    case ONE_LETTER:
+        n -= n && reply[n - 1] == '.';
+        return n == 1 && reply[0] >= 'A' && reply[0] <= 'Z';
+    case SENTENCE:
+        return words > 1 && ends_sentence(reply, n);
+    }
+    return false;
+}
+
 const char *formats_key(enum prompt_format format)
 {
     static const char *const keys[FORMATS] = {

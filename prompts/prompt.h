@@ -63,6 +63,12 @@ const char *prompt_text(const struct prompt_set *set, const char *benchmark,
 void prompt_hash(const struct prompt_set *set, const char *benchmark, enum prompt_format format,
                  const char *conversation, char out[65]);
 
+/* Is the reply of the form that this format asks for: a word or phrase (five words at most), yes or
+ * no, one letter, or, where it asks for none, a sentence (several words and a full stop, a question
+ * or an exclamation mark at the end)? */
+bool format_obeyed(enum prompt_format format, const char *reply);
+const char *format_expects(enum prompt_format format);      /* "a word or phrase", ... */
+
 /* A set may ask for a conversation template of its own ("sys-human"), or NULL. */
 const char *prompt_set_conversation(const struct prompt_set *set);
 

@@ -73,7 +73,8 @@ enum status results_runs(struct results *r, struct arena *a, struct results_run_
     if (results_prepare(r, &q, "SELECT r.id, m.label, d.benchmark, d.split, d.hash, r.prompts,"
                         " r.conversation, r.decode, r.dtype, r.started, r.finished, d.n,"
                         " (SELECT count(text) FROM reply WHERE run = r.id),"
-                        " (SELECT count(*) - count(text) FROM reply WHERE run = r.id)"
+                        " (SELECT count(*) - count(text) FROM reply WHERE run = r.id),"
+                        " r.prompt_hash, r.image_mode, d.official"
                         " FROM run r JOIN model m ON m.id = r.model JOIN dataset d ON d.id = r.dataset"
                         " ORDER BY r.id", "listing runs", e) != OK)
         return e->code;
@@ -89,6 +90,8 @@ enum status results_runs(struct results *r, struct arena *a, struct results_run_
             .finished = results_text(a, q, 10), .n = (size_t)sqlite3_column_int64(q, 11),
             .answered = (size_t)sqlite3_column_int64(q, 12),
             .failed = (size_t)sqlite3_column_int64(q, 13),
+            .prompt_sha256 = results_text(a, q, 14), .image_mode = results_text(a, q, 15),
+            .official = sqlite3_column_int(q, 16),
         };
     }
     if (a->failed)

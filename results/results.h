@@ -79,6 +79,13 @@ enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
  * every stored row, failed ones too. */
 enum status results_replies(struct results *r, int64_t run, size_t n, struct arena *a,
                             const char **texts, bool *answered, struct err *e);
+/* How long a run's replies are: how many, their mean tokens, how many ended at the limit. */
+enum status results_lengths(struct results *r, int64_t run, size_t *n, double *mean_tokens,
+                            size_t *at_limit, struct err *e);
+/* Replies of a run over other data: told(user, key, text, reply) for each that is there. */
+enum status results_replies_told(struct results *r, int64_t run,
+                                 void (*told)(void *user, const char *key, const char *text,
+                                              const char *reply), void *user, struct err *e);
 /* Deletes the failed ones, so that they are asked again. */
 enum status results_forget_failed(struct results *r, int64_t run, struct err *e);
 
@@ -135,7 +142,9 @@ struct results_run_row {
     int64_t id;
     const char *model, *benchmark, *split, *dataset_sha256, *prompts, *conversation, *decode;
     const char *dtype, *started, *finished;     /* finished NULL: it was interrupted */
+    const char *prompt_sha256, *image_mode;
     size_t n, answered, failed;
+    bool official;                              /* the data set is */
 };
 enum status results_runs(struct results *r, struct arena *a, struct results_run_row **rows,
                          size_t *n, struct err *e);

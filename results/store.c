@@ -505,6 +505,50 @@ enum status results_replies(struct results *r, int64_t run, size_t n, struct are
     return a->failed ? err_set(e, ERR_MEMORY, "%s: no memory for the replies", r->path) : e->code;
 }
 
+enum status results_lengths(struct results *r, int64_t run, size_t *n, double *mean_tokens,
+                            size_t *at_limit, struct err *e)
+{
+    static const char doing[] = "measuring replies";
+    sqlite3_stmt *q;
+
+    if (results_prepare(r, &q, "SELECT count(*), coalesce(avg(reply_tokens), 0),"
+                        " count(*) FILTER (WHERE finish = 'length') FROM reply"
+                        " WHERE run = ?1 AND text IS NOT NULL", doing, e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    if (sqlite3_step(q) == SQLITE_ROW) {
+        *n = (size_t)sqlite3_column_int64(q, 0);
+        *mean_tokens = sqlite3_column_double(q, 1);
+        *at_limit = (size_t)sqlite3_column_int64(q, 2);
+    } else {
+        results_fail(r, e, doing);
+    }
+    sqlite3_finalize(q);
+    return e->code;
+}
+
+enum status results_replies_told(struct results *r, int64_t run,
+                                 void (*told)(void *user, const char *key, const char *text,
+                                              const char *reply), void *user, struct err *e)
+{
+    sqlite3_stmt *q;
+    int rc;
+
+    if (results_prepare(r, &q, "SELECT q.key, q.text, r.text FROM run JOIN reply r ON r.run = run.id"
+                        " JOIN question q ON q.dataset = run.dataset AND q.ordinal = r.ordinal"
+                        " WHERE run.id = ?1 AND r.text IS NOT NULL ORDER BY r.ordinal",
+                        "reading replies", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW)
+        told(user, (const char *)sqlite3_column_text(q, 0), (const char *)sqlite3_column_text(q, 1),
+             (const char *)sqlite3_column_text(q, 2));
+    if (rc != SQLITE_DONE)
+        results_fail(r, e, "reading replies");
+    sqlite3_finalize(q);
+    return e->code;
+}
+
 enum status results_reply_find(struct results *r, int64_t run, size_t ordinal, struct arena *a,
                                struct results_reply *reply, bool *found, struct err *e)
 {

@@ -204,7 +204,7 @@ static enum status find_cells(struct making *m, struct err *e)
 static struct tally_input input_of(const struct cells *c, const uint32_t *weight)
 {
     return (struct tally_input){ .qs = &c->standing, .marks = c->marks, .passes = c->passes,
-                                 .weight = weight, .partial = true };
+                                 .weight = weight, .unit = c->cell_of, .partial = true };
 }
 
 /* Names, and which are over which cells: a metric's n says whether it is over anything when the tally

@@ -323,7 +323,8 @@ static uint64_t kind_mmbench(const struct questions *qs, size_t i)
 static void tally_mmbench(const struct tally_input *in, struct scores *out)
 {
     const struct whole *whole = in->qs->more;
-    bool *missed = calloc(whole->n_numbers + 1, sizeof *missed);    /* some row of it is wrong */
+    size_t n_numbers = in->unit ? in->qs->n : whole->n_numbers;
+    bool *missed = calloc(n_numbers + 1, sizeof *missed);           /* some row of it is wrong */
     struct share circular = { 0 }, vanilla = { 0 }, all = { 0 };
     struct share category[GROUPS_MAX] = { { 0 } }, l2[GROUPS_MAX] = { { 0 } };
     if (!missed) {
@@ -333,13 +334,14 @@ static void tally_mmbench(const struct tally_input *in, struct scores *out)
     for (size_t i = 0; i < in->qs->n; i++) {
         const struct row *row = in->qs->at[i].more;
         bool hit = !in->marks[i].missing && in->marks[i].a > 0;
-        missed[row->number] = missed[row->number] || !hit;
+        size_t number = in->unit ? in->unit[i] : row->number;
+        missed[number] = missed[number] || !hit;
         count(&all, hit, in->weight ? in->weight[i] : 1);
     }
     for (size_t i = 0; i < in->qs->n; i++) {
         const struct row *row = in->qs->at[i].more;
         double weight = in->weight ? in->weight[i] : 1;
-        bool whole_hit = !missed[row->number];
+        bool whole_hit = !missed[in->unit ? in->unit[i] : row->number];
         if (!row->first)
             continue;
         count(&circular, whole_hit, weight);

@@ -217,10 +217,11 @@ static void mark_mme(const struct questions *qs, size_t i, const char *reply, st
 struct task { double right, questions, both, images; size_t n; };
 
 /* The questions of the picture that begins at ordinal i; they stand together. */
-static size_t behind_picture(const struct questions *qs, size_t i)
+static size_t behind_picture(const struct tally_input *in, size_t i)
 {
     size_t end = i + 1;
-    while (end < qs->n && questions_same_image(&qs->at[i], &qs->at[end]))
+    while (end < in->qs->n && (in->unit ? in->unit[i] == in->unit[end]
+                                        : questions_same_image(&in->qs->at[i], &in->qs->at[end])))
         end++;
     return end;
 }
@@ -255,7 +256,7 @@ static void tally_mme(const struct tally_input *in, struct scores *out)
     double sum[2] = { 0 }, points[TASKS];                   /* [cognition, perception] */
     size_t n[2] = { 0 };
     for (size_t i = 0, end; i < in->qs->n; i = end) {
-        end = behind_picture(in->qs, i);
+        end = behind_picture(in, i);
         for (size_t t = 0; t < TASKS; t++)
             if (!strcmp(tasks[t].name, in->qs->at[i].category))
                 count_picture(in, i, end, &task[t]);

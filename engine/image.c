@@ -19,7 +19,7 @@
 
 enum { REASON = 200, SCANS_MAX = 500 };
 
-enum status image_allocate(struct image *out, int64_t width, int64_t height, struct err *e)
+enum status image_check_size(int64_t width, int64_t height, struct err *e)
 {
     if (width < 1 || height < 1 || width > INT32_MAX || height > INT32_MAX)
         return err_set(e, ERR_DATA, "an image of %lld x %lld pixels", (long long)width,
@@ -27,6 +27,13 @@ enum status image_allocate(struct image *out, int64_t width, int64_t height, str
     if (height > IMAGE_MAX_PIXELS / width)
         return err_set(e, ERR_DATA, "an image of %lld x %lld pixels, expected at most %d in all",
                        (long long)width, (long long)height, IMAGE_MAX_PIXELS);
+    return OK;
+}
+
+enum status image_allocate(struct image *out, int64_t width, int64_t height, struct err *e)
+{
+    if (image_check_size(width, height, e) != OK)
+        return e->code;
     out->width = (int)width;
     out->height = (int)height;
     out->rgb = malloc((size_t)width * (size_t)height * 3);
@@ -48,6 +55,41 @@ void image_free(struct image *im)
     *im = (struct image){ 0 };
 }
 
+/* ---- rows ----------------------------------------------------------------------------------- */
+
+enum status image_give_rows(struct image_sink *to, const struct image *im, struct err *e)
+{
+    size_t bytes = (size_t)im->width * 3;
+    if (to->begin(to, im->width, im->height, e) != OK)
+        return e->code;
+    for (int y = 0, n; y < im->height; y += n) {
+        n = im->height - y < to->n_rows ? im->height - y : to->n_rows;
+        for (int i = 0; i < n; i++)
+            memcpy(to->room + (size_t)i * to->stride, im->rgb + (size_t)(y + i) * bytes, bytes);
+        to->take(to, n);
+    }
+    return OK;
+}
+
+struct whole { struct image_sink sink; struct image *image; }; 
+
+static enum status whole_begin(struct image_sink *sink, int width, int height, struct err *e)
+{
+    struct whole *w = (struct whole *)sink;
+    if (image_allocate(w->image, width, height, e) != OK)
+        return e->code;
+    sink->room = w->image->rgb;
+    sink->stride = (size_t)width * 3;
+    sink->n_rows = height;
+    return OK;
+}
+
+static void whole_take(struct image_sink *sink, int n)
+{
+    sink->room += (size_t)n * sink->stride;
+    sink->n_rows -= n;
+}
+
 /* ---- JPEG ----------------------------------------------------------------------------------- */
 
 struct jpeg {                   /* everything that must survive a longjmp lives here */
@@ -58,7 +100,7 @@ struct jpeg {                   /* everything that must survive a longjmp lives 
     jmp_buf out;
     char reason[JMSG_LENGTH_MAX];
     bool ended;                 /* the library asked for more than the file has */
-    struct image *image;
+    struct image_sink *to;
     uint8_t *cmyk;              /* one row */
     struct err *e;
 };
@@ -124,19 +166,37 @@ static void cmyk_to_rgb(uint8_t *out, const uint8_t *in, size_t n)
     }
 }
 
+/* A row as the library gives it, to RGB. */
+static void jpeg_row(const struct jpeg *j, uint8_t *out)
+{
+    size_t width = j->lib.output_width;
+    if (j->lib.out_color_space == JCS_CMYK)
+        cmyk_to_rgb(out, j->cmyk, width);
+    else if (j->lib.out_color_space == JCS_GRAYSCALE)
+        for (size_t x = width; x--;)                        /* in place, from the end */
+            out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = out[x];
+}
+
 static void jpeg_rows(struct jpeg *j)
 {
+    enum { AT_ONCE = 8 };
     j_decompress_ptr lib = &j->lib;
-    size_t width = lib->output_width;
+    struct image_sink *to = j->to;
     while (lib->output_scanline < lib->output_height) {
-        uint8_t *out = j->image->rgb + 3 * width * lib->output_scanline;
-        JSAMPROW row = j->cmyk ? j->cmyk : out;
-        jpeg_read_scanlines(lib, &row, 1);
-        if (lib->out_color_space == JCS_CMYK)
-            cmyk_to_rgb(out, row, width);
-        else if (lib->out_color_space == JCS_GRAYSCALE)
-            for (size_t x = width; x--;)                    /* in place, from the end */
-                out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = out[x];
+        int n = to->n_rows < AT_ONCE ? to->n_rows : AT_ONCE;
+        int left = (int)(lib->output_height - lib->output_scanline), got = 0;
+        if (n > left)
+            n = left;
+        JSAMPROW rows[AT_ONCE];
+        for (int i = 0; i < n; i++)
+            rows[i] = j->cmyk ? j->cmyk : to->room + (size_t)i * to->stride;
+        while (got < n) {
+            int k = (int)jpeg_read_scanlines(lib, rows + got, j->cmyk ? 1 : (JDIMENSION)(n - got));
+            for (int i = got; i < got + k; i++)
+                jpeg_row(j, to->room + (size_t)i * to->stride);
+            got += k;
+        }
+        to->take(to, n);
     }
 }
 
@@ -165,7 +225,8 @@ static void jpeg_read(struct jpeg *j, const unsigned char *at, size_t n)
     }
     lib->out_color_space = lib->num_components == 1 ? JCS_GRAYSCALE :
                            lib->num_components == 3 ? JCS_RGB : JCS_CMYK;
-    if (image_allocate(j->image, lib->image_width, lib->image_height, j->e) != OK)
+    if (image_check_size(lib->image_width, lib->image_height, j->e) != OK ||
+        j->to->begin(j->to, (int)lib->image_width, (int)lib->image_height, j->e) != OK)
         return;
     if (lib->num_components == 4 && !(j->cmyk = malloc((size_t)lib->image_width * 4))) {
         err_set(j->e, ERR_MEMORY, "no memory for a row of a JPEG");
@@ -178,12 +239,13 @@ static void jpeg_read(struct jpeg *j, const unsigned char *at, size_t n)
         err_set(j->e, ERR_DATA, "JPEG cut short: its data end before the last row");
 }
 
-static enum status decode_jpeg(struct image *out, const unsigned char *at, size_t n, struct err *e)
+static enum status decode_jpeg(struct image_sink *to, const unsigned char *at, size_t n,
+                               struct err *e)
 {
     struct jpeg *j = calloc(1, sizeof *j);
     if (!j)
         return err_set(e, ERR_MEMORY, "no memory for a JPEG decoder");
-    j->image = out;
+    j->to = to;
     j->e = e;
     jpeg_read(j, at, n);
     jpeg_destroy_decompress(&j->lib);
@@ -367,12 +429,18 @@ static enum status decode_webp(struct image *out, const unsigned char *at, size_
     return OK;
 }
 
+static bool is_jpeg(const unsigned char *at, size_t n)
+{
+    return n >= 3 && !memcmp(at, "\xff\xd8\xff", 3);
+}
+
 enum status image_decode(struct image *out, const void *bytes, size_t n, struct err *e)
 {
     const unsigned char *at = bytes;
+    struct whole w = { .sink = { .begin = whole_begin, .take = whole_take }, .image = out };
     *out = (struct image){ 0 };
-    if (n >= 3 && !memcmp(at, "\xff\xd8\xff", 3))
-        decode_jpeg(out, at, n, e);
+    if (is_jpeg(at, n))
+        decode_jpeg(&w.sink, at, n, e);
     else if (n >= 8 && !memcmp(at, "\x89PNG\r\n\x1a\n", 8))
         decode_png(out, at, n, e);
     else if (n >= 12 && !memcmp(at, "RIFF", 4) && !memcmp(at + 8, "WEBP", 4))
@@ -385,5 +453,16 @@ enum status image_decode(struct image *out, const void *bytes, size_t n, struct 
         err_set(e, ERR_DATA, "no image: neither JPEG, PNG, WebP, BMP nor GIF by its %zu bytes", n);
     if (e->code != OK)
         image_free(out);
+    return e->code;
+}
+
+enum status image_decode_rows(struct image_sink *to, const void *bytes, size_t n, struct err *e)
+{
+    struct image im;
+    if (is_jpeg(bytes, n))
+        return decode_jpeg(to, bytes, n, e);
+    if (image_decode(&im, bytes, n, e) == OK)
+        image_give_rows(to, &im, e);
+    image_free(&im);
     return e->code;
 }

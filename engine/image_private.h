@@ -9,7 +9,10 @@
 enum status image_decode_bmp(struct image *out, const unsigned char *at, size_t n, struct err *e);
 enum status image_decode_gif(struct image *out, const unsigned char *at, size_t n, struct err *e);
 
-/* out->rgb for width x height, checked against IMAGE_MAX_PIXELS. */
+/* ERR_DATA for what is no size, or above IMAGE_MAX_PIXELS. */
+enum status image_check_size(int64_t width, int64_t height, struct err *e);
+
+/* out->rgb for width x height, after that check. */
 enum status image_allocate(struct image *out, int64_t width, int64_t height, struct err *e);
 
 /* An index that the file's palette does not reach is that grey: Pillow's palettes start so. */

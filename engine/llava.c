@@ -352,21 +352,16 @@ enum status llava_preprocess(const struct llava *m, enum llava_image_mode mode, 
     int side = m->config.tower.side;
     size_t n = (size_t)side * (size_t)side * 3;
     bool pad = mode == LLAVA_PAD || (mode == LLAVA_AS_CONFIG && m->config.pad);
-    struct image image = { 0 };
 
-    *out = (struct llava_pixels){ 0 };
-    if (image_decode(&image, file, size, e) != OK)
-        return e->code;
-    out->rgb = malloc(n);
+    *out = (struct llava_pixels){ .rgb = malloc(n) };
     if (!out->rgb)
         err_set(e, ERR_MEMORY, "no memory for %zu bytes of pixels", n);
-    else if (preprocess(out->rgb, &image, side, pad, e) == OK) {
+    else if (preprocess(out->rgb, file, size, side, pad, resize_best_level(), e) == OK) {
         struct sha256 s;
         sha256_init(&s);
         sha256_add(&s, out->rgb, n);
         sha256_end(&s, out->sha256);
     }
-    image_free(&image);
     if (e->code != OK)
         llava_pixels_free(out);
     return e->code;

@@ -102,8 +102,8 @@ static int by_name(const void *a, const void *b)
 static enum status check_cover(struct store *s, size_t first, const char *name,
                                const unsigned char *data, size_t n_data, struct err *e)
 {
-    struct stored *t = s->at + first;
     size_t n = s->n - first;
+    struct stored *t = n ? s->at + first : NULL;            /* an empty list may be NULL itself */
     const unsigned char *at = data;
     if (n)
         qsort(t, n, sizeof *t, by_place);

@@ -47,7 +47,11 @@ namespace {
 
 /* ---- the model file: protobuf, just enough of it -------------------------------------------- */
 
+enum { PIECES_MAX = 1 << 20, PIECE_MAX = 1024 };            /* LLaMA's: 32000, 48 bytes */
+
 struct proto { const unsigned char *at, *end; bool bad; };
+
+enum wire { VARINT = 0, BITS64 = 1, BYTES = 2, BITS32 = 5 };
 
 uint64_t varint(struct proto *p)
 {
@@ -62,52 +66,112 @@ uint64_t varint(struct proto *p)
     return 0;
 }
 
-/* The next field: its number, and its value or, for length-delimited ones, its bytes. */
-bool field(struct proto *p, uint64_t *number, uint64_t *value, struct proto *bytes)
+/* A field: its number and wire type; its value, or for BYTES how many there are, in `bytes`. */
+struct field { uint64_t number, value; int wire; struct proto bytes; };
+
+bool next_field(struct proto *p, struct field *f)
 {
     if (p->bad || p->at == p->end)
         return false;
     uint64_t key = varint(p), n = 0;
-    *number = key >> 3;
-    *bytes = { nullptr, nullptr, false };
-    switch (key & 7) {
-    case 0: *value = varint(p); return !p->bad;
-    case 1: n = 8; break;
-    case 2: n = varint(p); break;
-    case 5: n = 4; break;
+    *f = { key >> 3, 0, (int)(key & 7), { nullptr, nullptr, false } };
+    switch (f->wire) {
+    case VARINT: f->value = varint(p); return !p->bad;
+    case BITS64: n = 8; break;
+    case BYTES: n = varint(p); break;
+    case BITS32: n = 4; break;
     default: p->bad = true;
     }
     if (p->bad || n > (uint64_t)(p->end - p->at))
         return !(p->bad = true);
-    *bytes = { p->at, p->at + n, false };
-    *value = n;
+    f->bytes = { p->at, p->at + n, false };
+    f->value = n;
     p->at += n;
     return true;
 }
 
-/* A LLaMA tokenizer is BPE with byte pieces and no normalisation but the prefix space. */
-enum status check_model(const char *path, const struct file *f, struct err *e)
+/* What the library would take from the same bytes; a known field of another wire type is damage. */
+struct model_facts {
+    uint64_t pieces = 0, type = 1, suffix = 0, byte_fallback = 0, charsmap = 0, prefix = 1,
+             remove_extra = 1, escape = 1;
+};
+
+bool expect(const struct field *f, enum wire wire, uint64_t *out)
 {
-    const unsigned char *at = (const unsigned char *)f->at;
-    struct proto all = { at, at + f->n, false }, part, inner;
-    uint64_t number, value, key, v, n_pieces = 0;
-    uint64_t type = 1, suffix = 0, bytes = 0, charsmap = 0, prefix = 1, extra = 1, escape = 1;
-    while (field(&all, &number, &value, &part)) {
-        n_pieces += number == 1;
-        while (number == 2 && field(&part, &key, &v, &inner))
-            *(key == 3 ? &type : key == 24 ? &suffix : key == 35 ? &bytes : &value) = v;
-        while (number == 3 && field(&part, &key, &v, &inner))
-            *(key == 2 ? &charsmap : key == 3 ? &prefix : key == 4 ? &extra :
-              key == 5 ? &escape : &value) = v;
-        if (part.bad)
-            all.bad = true;
+    *out = f->value;
+    return f->wire == wire;
+}
+
+bool read_piece(struct proto p, struct model_facts *m)
+{
+    struct field f;
+    uint64_t length = 0, score, type = 1;
+    bool good = ++m->pieces <= PIECES_MAX;
+    while (good && next_field(&p, &f))
+        good = f.number == 1 ? expect(&f, BYTES, &length) :
+               f.number == 2 ? expect(&f, BITS32, &score) :
+               f.number == 3 ? expect(&f, VARINT, &type) : true;
+    return good && !p.bad && length > 0 && length <= PIECE_MAX && type >= 1 && type <= 6;
+}
+
+bool read_trainer(struct proto p, struct model_facts *m)
+{
+    struct field f;
+    bool good = true;
+    while (good && next_field(&p, &f))
+        good = f.number == 3 ? expect(&f, VARINT, &m->type) :
+               f.number == 24 ? expect(&f, VARINT, &m->suffix) :
+               f.number == 35 ? expect(&f, VARINT, &m->byte_fallback) : true;
+    return good && !p.bad;
+}
+
+bool read_normaliser(struct proto p, struct model_facts *m)
+{
+    struct field f;
+    bool good = true;
+    while (good && next_field(&p, &f))
+        good = f.number == 2 ? expect(&f, BYTES, &m->charsmap) :
+               f.number == 3 ? expect(&f, VARINT, &m->prefix) :
+               f.number == 4 ? expect(&f, VARINT, &m->remove_extra) :
+               f.number == 5 ? expect(&f, VARINT, &m->escape) : true;
+    return good && !p.bad;
+}
+
+/* A denormaliser's table would be read unchecked by the library. */
+bool read_denormaliser(struct proto p)
+{
+    struct field f;
+    bool good = true;
+    while (good && next_field(&p, &f))
+        good = f.number != 2 || f.value == 0;
+    return good && !p.bad;
+}
+
+/* A LLaMA tokenizer is BPE with byte pieces and no normalisation but the prefix space. */
+enum status check_model(const char *path, const struct file *file, struct err *e)
+{
+    const unsigned char *at = (const unsigned char *)file->at;
+    struct proto all = { at, at + file->n, false };
+    struct model_facts m;
+    struct field f;
+    bool good = true;
+    while (good && next_field(&all, &f)) {
+        if (f.number < 1 || f.number > 5 || f.number == 4)  /* 4: sentences to test itself with */
+            continue;
+        good = f.wire == BYTES && (f.number == 1 ? read_piece(f.bytes, &m) :
+                                   f.number == 2 ? read_trainer(f.bytes, &m) :
+                                   f.number == 3 ? read_normaliser(f.bytes, &m) :
+                                   read_denormaliser(f.bytes));
     }
-    if (all.bad || n_pieces < 3)
+    if (!good || all.bad || m.pieces < 3)
         return err_set(e, ERR_CHECKPOINT, "%s: no sentencepiece model, or a damaged one", path);
-    const char *what = type != 2 ? "is not of type BPE" : suffix ? "puts white space behind words" :
-                       !bytes ? "has no byte pieces" : charsmap ? "normalises its text" :
-                       !prefix ? "adds no prefix space" : extra ? "removes extra white space" :
-                       !escape ? "keeps white space" : nullptr;
+    const char *what = m.type != 2 ? "is not of type BPE" :
+                       m.suffix ? "puts white space behind words" :
+                       !m.byte_fallback ? "has no byte pieces" :
+                       m.charsmap ? "normalises its text" :
+                       !m.prefix ? "adds no prefix space" :
+                       m.remove_extra ? "removes extra white space" :
+                       !m.escape ? "keeps white space" : nullptr;
     return what ? err_set(e, ERR_CHECKPOINT, "%s: no LLaMA tokenizer: it %s", path, what) : OK;
 }
 
@@ -363,10 +427,12 @@ enum status open_all(struct tokenizer *t, const char *model_file, bool patch, bo
         return e->code;
 
     int n = t->size = t->model.GetPieceSize();
+    const int unknown = t->model.unk_id();
     t->bos = t->model.bos_id();
     t->eos = t->model.eos_id();
-    if (t->bos < 0 || t->eos < 0)
-        return err_set(e, ERR_CHECKPOINT, "%s: has no tokens for begin and end", model_file);
+    if (unknown < 0 || t->bos < 0 || t->eos < 0)
+        return err_set(e, ERR_CHECKPOINT, "%s: has no tokens for unknown, begin and end",
+                       model_file);
     for (int i = 0; i < n; i++) {
         struct piece p = { t->model.IdToPiece(i), -1, false, false };
         p.skipped = t->model.IsControl(i) || t->model.IsUnknown(i);
@@ -375,7 +441,7 @@ enum status open_all(struct tokenizer *t, const char *model_file, bool patch, bo
             p.byte = (int)strtol(p.text.c_str() + 3, nullptr, 16);
         t->pieces.push_back(p);
     }
-    for (int id : { t->model.unk_id(), (int)t->bos, (int)t->eos })
+    for (int id : { unknown, (int)t->bos, (int)t->eos })
         add_special(t, t->model.IdToPiece(id).c_str(), id, true, false, false, e);
     read_added(t, a, model_file, e);
     static const struct { const char *text; bool start_end; } marks[] = {
@@ -400,8 +466,10 @@ enum status tokenizer_open(struct tokenizer **out, const char *model_file, bool 
         std::unique_ptr<struct tokenizer> t(new tokenizer);
         if (open_all(t.get(), model_file, use_im_patch_token, use_im_start_end, &a, e) == OK)
             *out = t.release();
-    } catch (const std::exception &x) {
-        err_set(e, ERR_MEMORY, "%s: %s", model_file, x.what());
+    } catch (const std::bad_alloc &) {
+        err_set(e, ERR_MEMORY, "%s: no memory", model_file);
+    } catch (const std::exception &x) {                     /* from the library, about the file */
+        err_set(e, ERR_CHECKPOINT, "%s: %s", model_file, x.what());
     }
     arena_free(&a);
     return e->code;

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PICKLE_MAX = 64 << 20, DEPTH_MAX = 64, ENTRIES_MAX = 1 << 20 };
+/* Real pickles take some 100 bytes and 30 values a tensor. */
+enum { PICKLE_MAX = 16 << 20, VALUES_MAX = 1 << 21, DEPTH_MAX = 64, ENTRIES_MAX = 1 << 20 };
 
 /* ---- zip ------------------------------------------------------------------------------------ */
 
@@ -23,9 +24,9 @@ struct zip {
     size_t n;
     struct entry *storage;      /* X/data/<key>, sorted by key */
     size_t n_storage;
-    const unsigned char *pickle;
-    size_t n_pickle;
-    bool big_endian;
+    const char *top;            /* "X/": all that counts lies in one folder */
+    size_t n_top;
+    struct entry pickle;        /* X/data.pkl; .data NULL: not seen yet */
     struct err *e;
 };
 
@@ -94,6 +95,38 @@ static void take_zip64(const unsigned char *extra, size_t n, uint64_t *values[3]
     }
 }
 
+enum part { PART_OTHER, PART_STORAGE, PART_PICKLE, PART_BYTE_ORDER };
+
+/* What "X/data/7" is within its folder; *key is "7" then. */
+static enum part part_of(const char *inner, size_t n, struct entry *key)
+{
+    if (n > 5 && !memcmp(inner, "data/", 5)) {
+        *key = (struct entry){ .key = inner + 5, .key_length = n - 5 };
+        return PART_STORAGE;
+    }
+    key->key = "";
+    return n == 8 && !memcmp(inner, "data.pkl", 8) ? PART_PICKLE :
+           n == 9 && !memcmp(inner, "byteorder", 9) ? PART_BYTE_ORDER : PART_OTHER;
+}
+
+/* Where an entry's bytes lie: only its local header knows how long it is itself. */
+static enum status find_bytes(struct zip *z, uint64_t at, uint64_t size, const char *name,
+                              size_t name_length, struct entry *out)
+{
+    if (z->n < LOCAL || at > z->n - LOCAL || memcmp(z->at + at, "PK\3\4", 4))
+        return damaged(z, "an entry lies outside the file");
+    const unsigned char *local = z->at + at;
+    uint64_t local_name = little(local + 26, 2), rest = z->n - LOCAL - at;
+    uint64_t head = local_name + little(local + 28, 2);
+    if (head > rest || size > rest - head)
+        return damaged(z, "an entry lies outside the file");
+    if (local_name != name_length || memcmp(local + LOCAL, name, name_length))
+        return damaged(z, "its directory and an entry disagree on a name");
+    out->data = local + LOCAL + head;
+    out->n = (size_t)size;
+    return OK;
+}
+
 static enum status read_entry(struct zip *z, const unsigned char *head, const char *name,
                               size_t name_length, size_t extra_length)
 {
@@ -101,33 +134,32 @@ static enum status read_entry(struct zip *z, const unsigned char *head, const ch
     uint64_t *values[3] = { &size, &packed, &at };
     take_zip64((const unsigned char *)name + name_length, extra_length, values);
 
-    const char *inner = memchr(name, '/', name_length);
-    if (!inner)
+    const char *slash = memchr(name, '/', name_length);
+    size_t top = slash ? (size_t)(slash + 1 - name) : 0;
+    struct entry found = { 0 };
+    enum part part = top ? part_of(slash + 1, name_length - top, &found) : PART_OTHER;
+    if (part == PART_OTHER)
         return OK;
-    inner++;
-    size_t length = name_length - (size_t)(inner - name);
-    bool storage = length > 5 && !memcmp(inner, "data/", 5);
-    bool pickle = length == 8 && !memcmp(inner, "data.pkl", 8);
-    bool order = length == 9 && !memcmp(inner, "byteorder", 9);
-    if (!storage && !pickle && !order)
-        return OK;
+    if (!z->top) {
+        z->top = name;
+        z->n_top = top;
+    }
+    if (z->n_top != top || memcmp(z->top, name, top))
+        return damaged(z, "its entries lie in more than one folder");
     if ((little(head + 8, 2) & 1) || little(head + 10, 2) != 0 || packed != size)
         return err_set(z->e, ERR_CHECKPOINT,
                        "%s: entry \"%.*s\" is compressed or encrypted; torch.save "
                        "stores plainly", z->path, name_length < 150 ? (int)name_length : 150, name);
-    if (z->n < LOCAL || at > z->n - LOCAL || memcmp(z->at + at, "PK\3\4", 4))
-        return damaged(z, "an entry lies outside the file");
-    uint64_t data = at + LOCAL + little(z->at + at + 26, 2) + little(z->at + at + 28, 2);
-    if (data > z->n || size > z->n - data)
-        return damaged(z, "an entry lies outside the file");
-    if (storage)
-        z->storage[z->n_storage++] = (struct entry){ inner + 5, length - 5, z->at + data,
-                                                     (size_t)size };
-    else if (pickle) {
-        z->pickle = z->at + data;
-        z->n_pickle = (size_t)size;
-    } else if (size != 6 || memcmp(z->at + data, "little", 6))
+    if (find_bytes(z, at, size, name, name_length, &found) != OK)
+        return z->e->code;
+    if (part == PART_STORAGE)
+        z->storage[z->n_storage++] = found;
+    else if (part == PART_BYTE_ORDER && (size != 6 || memcmp(found.data, "little", 6)))
         return err_set(z->e, ERR_CHECKPOINT, "%s: its numbers are not little-endian", z->path);
+    else if (part == PART_PICKLE && z->pickle.data)
+        return damaged(z, "an entry stands twice");
+    else if (part == PART_PICKLE)
+        z->pickle = found;
     return OK;
 }
 
@@ -137,6 +169,33 @@ static int by_key(const void *a, const void *b)
     size_t n = x->key_length < y->key_length ? x->key_length : y->key_length;
     int order = memcmp(x->key, y->key, n);
     return order ? order : (x->key_length > y->key_length) - (x->key_length < y->key_length);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct entry *x = a, *y = b;
+    if (x->data != y->data)
+        return x->data < y->data ? -1 : 1;
+    return (x->n > y->n) - (x->n < y->n);
+}
+
+/* No two entries share a byte or a key; leaves the storages sorted by key. */
+static enum status check_entries(struct zip *z)
+{
+    struct entry *s = z->storage;
+    size_t n = z->n_storage;
+    const unsigned char *taken = z->at;
+    s[n++] = z->pickle;                                     /* room: it was counted too */
+    qsort(s, n, sizeof *s, by_place);
+    for (size_t i = 0; i < n; taken = s[i].data + s[i].n, i++)
+        if (s[i].data < taken)
+            return damaged(z, "its entries overlap");
+    qsort(s, n, sizeof *s, by_key);                         /* the pickle's key is "" */
+    z->storage = s + 1;
+    for (size_t i = 1; i < n; i++)
+        if (by_key(&s[i - 1], &s[i]) == 0)
+            return damaged(z, "an entry stands twice");
+    return OK;
 }
 
 static enum status read_zip(struct zip *z, struct arena *a)
@@ -159,16 +218,14 @@ static enum status read_zip(struct zip *z, struct arena *a)
             return z->e->code;
         p += CENTRAL + name + extra + comment;
     }
-    if (!z->pickle)
+    if (!z->pickle.data)
         return err_set(z->e, ERR_CHECKPOINT,
                        "%s: no PyTorch checkpoint: a zip file without data.pkl",
                        z->path);
-    if (z->n_pickle > PICKLE_MAX)
+    if (z->pickle.n > PICKLE_MAX)
         return err_set(z->e, ERR_CHECKPOINT, "%s: a pickle of %zu bytes, expected at most %d",
-                       z->path, z->n_pickle, PICKLE_MAX);
-    if (z->n_storage)
-        qsort(z->storage, z->n_storage, sizeof *z->storage, by_key);
-    return OK;
+                       z->path, z->pickle.n, PICKLE_MAX);
+    return check_entries(z);
 }
 
 /* ---- the pickle machine --------------------------------------------------------------------- */
@@ -199,7 +256,6 @@ struct value {
     struct item *first, *last;
     const struct element_type *type;    /* V_STORAGE, V_TENSOR; a global that names a storage */
     const unsigned char *data;  /* V_STORAGE: its bytes; V_TENSOR: its first element */
-    size_t room;                /* V_TENSOR: elements of the storage from `data` on */
     int n_dims;
     int64_t shape[STORED_DIMS], stride[STORED_DIMS];
 };
@@ -210,6 +266,7 @@ struct machine {
     const unsigned char *at, *end, *start;
     struct value **stack, **memo;
     size_t n_stack, n_memo;     /* memo has room for one per byte of the pickle: so has the stack */
+    size_t n_values;
     struct err *e;
 };
 
@@ -243,15 +300,23 @@ static struct value *push(struct machine *m, struct value *v)
     return v;
 }
 
-static struct value *push_new(struct machine *m, enum kind kind)
+static struct value *new_value(struct machine *m, enum kind kind)
 {
-    struct value *v = arena_alloc(&m->arena, sizeof *v);
-    if (!v) {
-        err_set(m->e, ERR_MEMORY, "%s: no memory for its table", m->zip->path);
+    if (m->n_values++ == VALUES_MAX) {
+        bad(m, "more values than a list of tensors has");
         return NULL;
     }
-    v->kind = kind;
-    return push(m, v);
+    struct value *v = arena_alloc(&m->arena, sizeof *v);
+    if (v)
+        v->kind = kind;
+    else
+        err_set(m->e, ERR_MEMORY, "%s: no memory for its table", m->zip->path);
+    return v;
+}
+
+static struct value *push_new(struct machine *m, enum kind kind)
+{
+    return push(m, new_value(m, kind));
 }
 
 static void push_int(struct machine *m, enum kind kind, int64_t integer)
@@ -308,12 +373,9 @@ static size_t last_mark(struct machine *m)
 /* The stack from index `from` on becomes one tuple. */
 static void make_tuple(struct machine *m, size_t from, size_t drop)
 {
-    struct value *t = arena_alloc(&m->arena, sizeof *t);
-    if (!t) {
-        err_set(m->e, ERR_MEMORY, "%s: no memory for its table", m->zip->path);
+    struct value *t = new_value(m, V_TUPLE);
+    if (!t)
         return;
-    }
-    t->kind = V_TUPLE;
     for (size_t i = from; i < m->n_stack && m->e->code == OK; i++)
         add_item(m, t, NULL, m->stack[i]);
     m->n_stack = from - drop;
@@ -485,6 +547,8 @@ static void push_tensor(struct machine *m, const struct value *arguments)
             break;
         }
         last += steps * stride;                             /* at most 2 have: no overflow */
+        if (steps == 0)
+            t->stride[i] = 0;                               /* never taken: any number may stand */
     }
     if (elements < 0 || (uint64_t)elements > have || last > have ||
         (elements > 0 && last == have)) {
@@ -709,11 +773,11 @@ enum status torch_read(struct store *s, const char *name, const void *bytes, siz
     struct machine m = { .zip = &z, .e = e };
     if (check_beginning(name, bytes, n, e) != OK || read_zip(&z, &m.arena) != OK)
         goto done;
-    m.start = m.at = z.pickle;
-    m.end = z.pickle + z.n_pickle;
-    m.n_memo = z.n_pickle;
-    m.stack = arena_array(&m.arena, z.n_pickle + 1, sizeof *m.stack);
-    m.memo = arena_array(&m.arena, z.n_pickle + 1, sizeof *m.memo);
+    m.start = m.at = z.pickle.data;
+    m.end = m.at + z.pickle.n;
+    m.n_memo = z.pickle.n;
+    m.stack = arena_array(&m.arena, m.n_memo + 1, sizeof *m.stack);
+    m.memo = arena_array(&m.arena, m.n_memo + 1, sizeof *m.memo);
     if (!m.stack || !m.memo) {
         err_set(e, ERR_MEMORY, "%s: no memory for its table", name);
         goto done;

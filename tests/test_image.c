@@ -26,6 +26,28 @@ static struct image drawn(int w, int h)
     return im;
 }
 
+/* All of in [h,w,3] to out [oh,ow,3]. */
+static enum status resize(uint8_t *out, int ow, int oh, const struct image *in,
+                          enum resize_level level, struct err *e)
+{
+    const struct resize_frame f = { .w = in->width, .h = in->height, .width = in->width,
+        .height = in->height, .out_width = ow, .out_height = oh, .n_across = ow, .n_down = oh };
+    struct resizer *r;
+    size_t stride, bytes = (size_t)in->width * 3;
+    if (resizer_open(&r, &f, out, level, e) != OK)
+        return e->code;
+    uint8_t *room = resizer_room(r, &stride);
+    for (int y = 0, n; y < in->height; y += n) {
+        n = 1 + y % RESIZE_ROWS;                            /* as few or many as a decoder may */
+        n = n < in->height - y ? n : in->height - y;
+        for (int i = 0; i < n; i++)
+            memcpy(room + (size_t)i * stride, in->rgb + (size_t)(y + i) * bytes, bytes);
+        resizer_take(r, n);
+    }
+    resizer_close(r);
+    return OK;
+}
+
 /* The first 16 bytes of the SHA-256, in hex. */
 static const char *short_hash(const void *bytes, size_t n, char out[SHA256_HEX])
 {
@@ -79,7 +101,7 @@ TEST(resize_of_small_pictures)
     struct err e = { 0 };
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint8_t out[7 * 7 * 3];
-        CHECK_OK(resize_bicubic(out, cases[i].w, cases[i].h, im.rgb, im.width, im.height, &e), e);
+        CHECK_OK(resize(out, cases[i].w, cases[i].h, &im, resize_best_level(), &e), e);
         CHECK(!memcmp(out + 3 * cases[i].w * cases[i].row, cases[i].bytes, cases[i].n));
     }
     image_free(&im);
@@ -90,23 +112,27 @@ TEST(resize_of_small_pictures)
         { 12, { 255, 120, 19, 236, 128, 19, 236, 128, 19, 236, 135, 0 } },
     };
     uint8_t grey[24], out[36];
+    struct image row = { grey, 8, 1 };
     for (int i = 0; i < 24; i++)
         grey[i] = stripes[i / 3];
     for (size_t i = 0; i < COUNT(rows); i++) {
-        CHECK_OK(resize_bicubic(out, rows[i].n, 1, grey, 8, 1, &e), e);
+        CHECK_OK(resize(out, rows[i].n, 1, &row, resize_best_level(), &e), e);
         for (int x = 0; x < rows[i].n; x++)
             CHECK_INT(out[3 * x + 1], rows[i].want[x]);
     }
 }
 
-TEST(vectors_give_the_bits_of_the_plain_resize)
+static void same_bits(enum resize_level level)
 {
     static const struct { int w, h, ow, oh; } sizes[] = {
         { 640, 480, 448, 336 }, { 5, 3, 560, 336 }, { 1, 1, 7, 9 }, { 333, 500, 336, 504 },
         { 17, 33, 16, 34 }, { 1000, 3, 336, 1 }, { 3, 1000, 1, 336 }, { 2, 2, 3, 3 },
         { 336, 336, 84, 84 }, { 84, 85, 84, 84 }, { 85, 84, 84, 84 }, { 999, 998, 31, 29 },
+        { 64, 64, 64, 64 }, { 5000, 7, 336, 3 }, { 7, 5000, 22, 336 }, { 1, 70, 65, 1 },
     };
     uint32_t noise = 1;
+    if (!resize_runs_on(level))
+        SKIP("this processor does not have it");
     for (size_t i = 0; i < COUNT(sizes); i++) {
         struct image im = drawn(sizes[i].w, sizes[i].h);
         size_t n = (size_t)sizes[i].w * (size_t)sizes[i].h * 3;
@@ -115,16 +141,18 @@ TEST(vectors_give_the_bits_of_the_plain_resize)
         struct err e = { 0 };
         for (size_t k = 0; k < n; k++)                      /* noise reaches both clamps */
             im.rgb[k] = (noise = noise * 1664525 + 1013904223) >> 31 ? 255 : 0;
-        CHECK_OK(resize_bicubic(fast, sizes[i].ow, sizes[i].oh, im.rgb, im.width, im.height, &e),
-                 e);
-        CHECK_OK(resize_bicubic_plain(plain, sizes[i].ow, sizes[i].oh, im.rgb, im.width, im.height,
-                                      &e), e);
-        CHECK(!memcmp(fast, plain, m));
+        CHECK_OK(resize(fast, sizes[i].ow, sizes[i].oh, &im, level, &e), e);
+        CHECK_OK(resize(plain, sizes[i].ow, sizes[i].oh, &im, RESIZE_PORTABLE, &e), e);
+        if (!CHECK(!memcmp(fast, plain, m)))
+            printf("  case %zu\n", i);
         free(fast);
         free(plain);
         image_free(&im);
     }
 }
+
+TEST(resize_avx2_gives_the_portable_bits)   { same_bits(RESIZE_AVX2); }
+TEST(resize_avx512_gives_the_portable_bits) { same_bits(RESIZE_AVX512); }
 
 TEST(preprocess_as_the_reference)
 {
@@ -157,7 +185,8 @@ TEST(preprocess_as_the_reference)
             struct err e = { 0 };
             char hex[SHA256_HEX];
             const char *want = pad ? cases[i].pad_f32 : cases[i].crop_f32;
-            CHECK_OK(preprocess(out, &im, cases[i].side, pad, &e), e);
+            CHECK_OK(preprocess_image(out, &im, cases[i].side, pad, resize_best_level(), &e),
+                     e);
             CHECK_STR(short_hash(out, pixels * 3, hex), pad ? cases[i].pad : cases[i].crop);
             for (size_t c = 0; c < 3; c++)
                 for (size_t k = 0; k < pixels; k++)
@@ -181,7 +210,8 @@ TEST(preprocess_of_extreme_shapes)
                             cases[i].h };
         uint8_t *out = malloc(336 * 336 * 3);
         struct err e = { 0 };
-        CHECK_INT(preprocess(out, &im, 336, cases[i].pad, &e), cases[i].want);
+        CHECK_INT(preprocess_image(out, &im, 336, cases[i].pad, resize_best_level(), &e),
+                  cases[i].want);
         free(out);
         image_free(&im);
     }

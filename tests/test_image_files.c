@@ -1,6 +1,7 @@
 /* Every kind of image file against what Pillow makes of it: tests/golden/images.py wrote and
- * decoded them. Then the same files damaged: an error or a picture, never a crash. */
-#include "engine/image.h"
+ * decoded them. Then all of them and many sizes more against CLIPImageProcessor's float32 pixels:
+ * tests/golden/pixels.py. Then the same files damaged: an error or a picture, never a crash. */
+#include "engine/preprocess.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +29,18 @@ static bool next_file(const char **at, const char *end, struct recorded *r)
                   r->hash) == 6;
 }
 
-struct golden { struct file list, data; };
+/* The lists and the bytes that they tell of. */
+struct golden { struct file list, data, pixel_list, pixel_data; };
 
 static bool open_golden(struct golden *g)
 {
     struct arena a = { 0 };
     struct err e = { 0 };
-    file_open(&g->list, path_join(&a, test_root(), "tests/golden/images.txt"), ERR_DATA, &e);
-    file_open(&g->data, path_join(&a, test_root(), "tests/golden/images.bin"), ERR_DATA, &e);
+    const char *dir = path_join(&a, test_root(), "tests/golden");
+    file_open(&g->list, path_join(&a, dir, "images.txt"), ERR_DATA, &e);
+    file_open(&g->data, path_join(&a, dir, "images.bin"), ERR_DATA, &e);
+    file_open(&g->pixel_list, path_join(&a, dir, "pixels.txt"), ERR_DATA, &e);
+    file_open(&g->pixel_data, path_join(&a, dir, "pixels.bin"), ERR_DATA, &e);
     arena_free(&a);
     return CHECK_OK(e.code, e);
 }
@@ -44,15 +49,17 @@ static void close_golden(struct golden *g)
 {
     file_close(&g->list);
     file_close(&g->data);
+    file_close(&g->pixel_list);
+    file_close(&g->pixel_data);
 }
 
-static void decoded(const struct image *im, char hash[40])
+static void short_hash(const void *at, size_t n, char hash[40])
 {
     struct sha256 s;
     unsigned char bytes[SHA256_SIZE];
     char hex[SHA256_HEX];
     sha256_init(&s);
-    sha256_add(&s, im->rgb, (size_t)im->width * (size_t)im->height * 3);
+    sha256_add(&s, at, n);
     sha256_end(&s, bytes);
     sha256_hex(bytes, hex);
     memcpy(hash, hex, 32);
@@ -71,7 +78,7 @@ TEST(image_files_decode_as_pillow_decodes_them)
         struct err e = { 0 };
         char got[40] = "error", label[NAME + 60];
         if (image_decode(&im, g.data.at + r.offset, r.n, &e) == OK)
-            decoded(&im, got);
+            short_hash(im.rgb, (size_t)im.width * (size_t)im.height * 3, got);
         else
             CHECK(e.code == ERR_DATA && *e.text);
         snprintf(label, sizeof label, "%s %d x %d", r.name, im.width, im.height);
@@ -84,6 +91,93 @@ TEST(image_files_decode_as_pillow_decodes_them)
     CHECK(n > 200);
     close_golden(&g);
 }
+
+/* ---- the whole way --------------------------------------------------------------------------- */
+
+struct way { char name[NAME], source[16], pad[40], crop[40]; size_t from, n; int side; };
+
+static bool next_way(const char **at, const char *end, struct way *w)
+{
+    char line[LINE];
+    const char *stop = memchr(*at, '\n', (size_t)(end - *at));
+    if (!stop || (size_t)(stop - *at) >= sizeof line)
+        return false;
+    memcpy(line, *at, (size_t)(stop - *at));
+    line[stop - *at] = '\0';
+    *at = stop + 1;
+    return sscanf(line, "%63s %15s %zu %zu %d %39s %39s", w->name, w->source, &w->from, &w->n,
+                  &w->side, w->pad, w->crop) == 7;
+}
+
+static struct image drawn(int w, int h)
+{
+    struct image im = { malloc((size_t)w * (size_t)h * 3), w, h };
+    uint8_t *p = im.rgb;
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++, p += 3) {
+            p[0] = (uint8_t)(7 * x + 3 * y);
+            p[1] = (uint8_t)(x * x + 5 * y);
+            p[2] = (uint8_t)(x * y + 11 * x + 13 * y);
+        }
+    return im;
+}
+
+/* Squared by one level, normalised, hashed. */
+static void go(const struct golden *g, const struct way *w, bool pad, enum resize_level level,
+               char got[40])
+{
+    size_t n = (size_t)w->side * (size_t)w->side;
+    uint8_t *square = malloc(n * 3);
+    float *normal = malloc(n * 3 * sizeof *normal), table[3][256];
+    const struct file *file = !strcmp(w->source, "images.bin") ? &g->data : &g->pixel_data;
+    struct err e = { 0 };
+    if (!strcmp(w->source, "drawn")) {
+        struct image im = drawn((int)w->from, (int)w->n);
+        preprocess_image(square, &im, w->side, pad, level, &e);
+        image_free(&im);
+    } else
+        preprocess(square, file->at + w->from, w->n, w->side, pad, level, &e);
+    snprintf(got, 40, "error");
+    normalise_table(table);
+    if (e.code == OK) {
+        for (size_t i = 0; i < 3 * n; i++)
+            normal[i % 3 * n + i / 3] = table[i % 3][square[i]];
+        short_hash(normal, 3 * n * sizeof *normal, got);
+    } else
+        CHECK(e.code == ERR_DATA && *e.text);
+    free(square);
+    free(normal);
+}
+
+/* Every picture by every level would take long: the portable one takes each seventh. */
+static void the_whole_way(enum resize_level level, int step)
+{
+    struct golden g;
+    struct way w;
+    int n = 0, compared = 0;
+    if (!resize_runs_on(level))
+        SKIP("this processor does not have it");
+    if (!open_golden(&g))
+        return;
+    for (const char *at = g.pixel_list.at, *end = at + g.pixel_list.n; next_way(&at, end, &w); n++)
+        for (int pad = 0; n % step == 0 && pad < 2; pad++) {
+            const char *want = pad ? w.pad : w.crop;
+            char got[40], label[NAME + 20];
+            if (!strcmp(want, "-"))
+                continue;
+            go(&g, &w, pad, level, got);
+            snprintf(label, sizeof label, "%s %s", w.name, pad ? "pad" : "crop");
+            check_str(got, want, label, __FILE__, __LINE__);
+            compared++;
+        }
+    CHECK(n > 400);
+    CHECK(compared > 700 / step);
+    close_golden(&g);
+}
+
+TEST(pixels_are_those_of_clip_image_processor)  { the_whole_way(resize_best_level(), 1); }
+TEST(pixels_by_portable_code)                   { the_whole_way(RESIZE_PORTABLE, 7); }
+TEST(pixels_by_avx2)                            { the_whole_way(RESIZE_AVX2, 3); }
 
 TEST(damaged_image_files_are_refused_or_decoded)
 {

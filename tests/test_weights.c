@@ -273,6 +273,75 @@ TEST(torch_tensors_stay_in_their_storage)
     }
 }
 
+/* Entries of x/data.pkl, x/data/0 and x/data/1 renamed, in both of their headers. */
+TEST(torch_entries_stay_apart)
+{
+    static const struct { const char *from, *to, *part; } cases[] = {
+        { "archive/data/1", "archive/data/0", "stands twice" },      /* both headers */
+        { "archive/data/1", "archive/tada/1", "missing" },           /* no storage */
+        { "archive/data/1", "brchive/data/1", "more than one folder" },
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct arena a = { 0 };
+        struct store s = { .arena = &a };
+        struct err e = { 0 };
+        struct made m;
+        struct str file;
+        size_t n = strlen(cases[i].from);
+        made_open(&m);
+        made_add(&m, "t", "t", "F16", 2, (int[]){ 2, 3 });
+        made_add(&m, "u", "u", "F16", 2, (int[]){ 2, 3 });
+        str_init(&file, 1 << 16);
+        made_torch_to(&m, &file);
+        for (char *p = file.at; (p = memmem(p, (size_t)(file.at + file.n - p), cases[i].from, n));)
+            memcpy(p, cases[i].to, n);
+        read_exact(torch_read, &s, file.at, file.n, &e);
+        if (!CHECK(e.code == ERR_CHECKPOINT && strstr(e.text, cases[i].part)))
+            printf("  case %zu: %s\n", i, e.text);
+        str_free(&file);
+        made_close(&m);
+        arena_free(&a);
+    }
+}
+
+/* The directory's second storage moved onto the first one; then its local name changed alone. */
+TEST(torch_entries_are_what_the_directory_says)
+{
+    for (int overlap = 0; overlap < 2; overlap++) {
+        struct arena a = { 0 };
+        struct store s = { .arena = &a };
+        struct err e = { 0 };
+        struct made m;
+        struct str file;
+        made_open(&m);
+        made_add(&m, "t", "t", "F16", 2, (int[]){ 2, 3 });
+        made_add(&m, "u", "u", "F16", 2, (int[]){ 2, 3 });
+        str_init(&file, 1 << 16);
+        made_torch_to(&m, &file);
+        char *local = memmem(file.at, file.n, "archive/data/1", 14);
+        char *central = local ? memmem(local + 1, (size_t)(file.at + file.n - local - 1),
+                                       "archive/data/1", 14) : NULL;
+        if (CHECK(central != NULL)) {
+            uint32_t size;
+            if (overlap) {                                  /* the entry before it grows into it */
+                char *before = memmem(local + 1, (size_t)(file.at + file.n - local - 1),
+                                      "archive/data/0", 14);
+                memcpy(&size, before - 46 + 20, 4);
+                size += 50;                                 /* over the header, into the bytes */
+                memcpy(before - 46 + 20, &size, 4);
+                memcpy(before - 46 + 24, &size, 4);
+            } else
+                local[13] = '2';
+            CHECK_INT(read_exact(torch_read, &s, file.at, file.n, &e), ERR_CHECKPOINT);
+            if (!CHECK(strstr(e.text, overlap ? "overlap" : "disagree")))
+                printf("  %s\n", e.text);
+        }
+        str_free(&file);
+        made_close(&m);
+        arena_free(&a);
+    }
+}
+
 /* A file with zip64 sizes: the 32-bit fields are all ones. */
 TEST(torch_zip64_directory)
 {

@@ -1,42 +1,76 @@
 #!/bin/sh
-# build.sh [SECONDS] -- every fuzz_*.c with clang's libFuzzer into $B/fuzz, under address and undefined-
-# behaviour checks; with SECONDS, also runs each for so long on the fixtures of tests/golden. What they
-# find is kept in $B/fuzz/<name>/.
+# build.sh [SECONDS [NAME...]] -- every fuzz_NAME.c with clang's libFuzzer into $B/fuzz, under address and
+# undefined-behaviour checks. With SECONDS, also runs each (or those named) for so long, from the good
+# files of tests/golden and demo/: $B/fuzz/NAME.seeds. What a run finds is in $B/fuzz/NAME.found, what
+# it said and the processor's time that it took at the end of $B/fuzz/NAME.log.
 set -eu
 cd "$(dirname "$0")/../.."
 B=${B:-build}
 seconds=${1:-}
+[ $# -eq 0 ] || shift
+names=${*:-safetensors torch json tokenizer image}
 CLANG=${CLANG:-$(command -v clang-14 || command -v clang)}
-flags="-std=c11 -D_GNU_SOURCE -I. -O1 -g -ffp-contract=off -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined"
+flags="-D_GNU_SOURCE -I. -O1 -g -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 base="engine/base/arena.c engine/base/err.c engine/base/file.c engine/base/json.c engine/base/str.c engine/base/utf8.c"
 mkdir -p "$B/fuzz"
 
-target() {  # NAME EXTRA... : sources and libraries behind fuzz_NAME.c
-    name=$1
-    shift
-    # shellcheck disable=SC2086
-    "$CLANG" $flags -o "$B/fuzz/$name" "tests/fuzz/fuzz_$name.c" "$@" $base -lm
-    echo "$B/fuzz/$name"
-    [ -n "$seconds" ] || return 0
-    mkdir -p "$B/fuzz/$name.seeds" "$B/fuzz/$name.found"
-    "$B/fuzz/$name" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=20000 \
-        -artifact_prefix="$B/fuzz/$name.found/" -print_final_stats=1 "$B/fuzz/$name.seeds" >"$B/fuzz/$name.log" 2>&1 ||
-        { tail -n 40 "$B/fuzz/$name.log"; exit 1; }
-    grep -E 'number_of_executed_units|peak_rss' "$B/fuzz/$name.log"
+sources() {  # NAME: what stands behind fuzz_NAME.c
+    case $1 in
+    safetensors) echo engine/safetensors.c engine/stored.c ;;
+    torch) echo engine/torch_pickle.c engine/stored.c ;;
+    json) echo engine/config.c engine/lora.c ;;
+    tokenizer) echo "$B/fuzz/tokenizer.cc.o" -lsentencepiece -lstdc++ ;;
+    image) echo engine/image.c engine/image_bmp.c engine/image_gif.c engine/preprocess.c engine/resize*.c -ljpeg -lpng -lwebp ;;
+    *) echo "build.sh: no target \"$1\"" >&2; exit 2 ;;
+    esac
 }
 
-if [ -n "$seconds" ]; then  # the fixtures, one file each
-    mkdir -p "$B/fuzz/image.seeds" "$B/fuzz/pickle.seeds" "$B/fuzz/json.seeds" "$B/fuzz/safetensors.seeds"
-    while read -r name offset size _; do
-        tail -c +$((offset + 1)) tests/golden/images.bin | head -c "$size" >"$B/fuzz/image.seeds/$name"
-    done <tests/golden/images.txt
-    cp tests/golden/*.bin "$B/fuzz/pickle.seeds/"
-    rm -f "$B/fuzz/pickle.seeds/images.bin"
-    head -n 20 tests/golden/tokens.jsonl | split -l 1 - "$B/fuzz/json.seeds/line"
-    head='{"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}'
-    { printf '\156\0\0\0\0\0\0\0'; printf '%s' "$head"; printf '0123456789abcdef'; } >"$B/fuzz/safetensors.seeds/two"
-fi
-target safetensors engine/safetensors.c engine/stored.c
-target pickle engine/torch_pickle.c engine/stored.c
-target json
-target image engine/image.c engine/image_bmp.c engine/image_gif.c engine/preprocess.c -ljpeg -lpng -lwebp
+seeds() {  # NAME: the good files
+    to=$B/fuzz/$1.seeds
+    mkdir -p "$to"
+    case $1 in
+    safetensors)
+        head='{"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}}'
+        { printf '\156\0\0\0\0\0\0\0%s0123456789abcdef' "$head"; } >"$to/two"
+        head='{"__metadata__":{"format":"pt"},"e":{"dtype":"I64","shape":[0,3],"data_offsets":[0,0]},"s":{"dtype":"BF16","shape":[],"data_offsets":[0,2]}}'
+        { printf '\216\0\0\0\0\0\0\0%sab' "$head"; } >"$to/scalar" ;;
+    torch)
+        cp tests/golden/torch.bin tests/golden/lora.bin tests/golden/legacy.bin "$to/"
+        for file in torch lora; do  # the pickle within, which the target also puts into a zip of its own
+            unzip -p "tests/golden/$file.bin" "$file/data.pkl" >"$to/$file.pkl" 2>/dev/null || rm -f "$to/$file.pkl"
+        done ;;
+    json)
+        for file in demo/checkpoints/*/*.json tests/bench/*.json; do
+            cp "$file" "$to/$(echo "$file" | tr / _)"
+        done
+        head -n 20 tests/golden/tokens.jsonl | split -l 1 - "$to/line" ;;
+    tokenizer)
+        cp demo/checkpoints/tiny-mlp/tokenizer.model "$to/demo"
+        { head -c 4520 "$to/demo"; tail -c 118 "$to/demo"; } >"$to/short" ;;  # fewer pieces, whole ones
+    image)
+        while read -r name offset size _; do
+            tail -c +$((offset + 1)) tests/golden/images.bin | head -c "$size" >"$to/$name"
+        done <tests/golden/images.txt ;;
+    esac
+}
+
+run() {  # NAME
+    mkdir -p "$B/fuzz/$1.found"
+    status=0
+    "$B/fuzz/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=20000 -artifact_prefix="$B/fuzz/$1.found/" \
+        -print_final_stats=1 "$B/fuzz/$1.seeds" >"$B/fuzz/$1.log" 2>&1 || status=$?
+    { echo "processor time, shell and children:"; times; } >>"$B/fuzz/$1.log"
+    [ $status = 0 ] || { tail -n 40 "$B/fuzz/$1.log"; exit 1; }
+    grep -E 'number_of_executed_units|peak_rss|^[0-9]+m' "$B/fuzz/$1.log"
+}
+
+for name in $names; do
+    [ "$name" != tokenizer ] || "${CLANG}" -x c++ -std=c++17 $flags -fsanitize=fuzzer-no-link -fno-sanitize=vptr -c engine/tokenizer.cc -o "$B/fuzz/tokenizer.cc.o"
+    # shellcheck disable=SC2046,SC2086
+    "$CLANG" -std=c11 $flags -fsanitize=fuzzer -o "$B/fuzz/$name" "tests/fuzz/fuzz_$name.c" $(sources "$name") $base -lm
+    echo "$B/fuzz/$name"
+    if [ -n "$seconds" ]; then
+        seeds "$name"
+        (run "$name")
+    fi
+done

@@ -87,6 +87,11 @@ $(B)/libllava.a: $(ENGINE)
 $(B)/unit-tests: $(TESTS) $(filter-out $(MAIN),$(HARNESS)) $(B)/libllava.a
 	$(LINK) $^ $(LIBS_HARNESS) $(LIBS_ENGINE) $(LDLIBS)
 
+# The program with an engine that only says yes: tests/bench/null_engine.c.
+$(B)/null-engine: $(call objects,tests/bench/null_engine.c) $(HARNESS) $(B)/libllava.a
+	$(LINK) $^ -Wl,--wrap=llava_submit,--wrap=llava_step,--wrap=llava_appetite $(LIBS_HARNESS) \
+	    $(LIBS_ENGINE) $(LDLIBS)
+
 $(B)/store-dump: $(call objects,tests/tools/store_dump.c)
 	$(LINK) $^ -lsqlite3 $(LDLIBS)
 

@@ -31,6 +31,7 @@
 #include "harness/frames.h"
 #include "harness/http.h"
 #include "harness/manifest.h"
+#include "harness/pick.h"
 #include "harness/run.h"
 #include "harness/say.h"
 #include "harness/unpack.h"
@@ -484,10 +485,31 @@ static void note_download(struct fetch *f, const struct source *s, struct manife
     m->complete = false;
 }
 
-/* From one address to .download/NAME, checked. What an earlier call left whole there is used. */
-static enum status download_from(struct fetch *f, const struct source *s, const char *official,
-                                 const char *staged, struct manifest_source *m, struct err *e)
+/* Only the members that are needed, where a server lets us (pick.h). *staged becomes the small zip. */
+static enum status pick_from(struct fetch *f, const struct unpack *members, const char *url,
+                             const char **staged, struct http_get *like, struct http_answer *answer,
+                             bool *done, struct err *e)
 {
+    char small[PATH_MAX];
+    struct pick pick = { .url = url, .bearer = like->bearer, .members = members,
+                         .stopped = like->stopped, .progress = like->progress, .user = like->user };
+    *done = false;
+    if (!members || f->o->keep_archives || file_size(*staged) >= 0)
+        return OK;
+    pick_zip(&pick, *staged, small, answer, done, e);
+    say_progress_clear();
+    if (*done)
+        *staged = arena_str(&f->arena, small);
+    return e->code;
+}
+
+/* From one address to .download/NAME, checked. What an earlier call left whole there is used. Of an
+ * archive without a pin only `members` may come, in a smaller one: then *staged is another name. */
+static enum status download_from(struct fetch *f, const struct source *s, const char *official,
+                                 const struct unpack *members, const char **place_of,
+                                 struct manifest_source *m, struct err *e)
+{
+    const char *staged = *place_of;
     const char *url = where(f, official), *pin = pin_of(f, s, official);
     struct http_answer answer = { 0 };
     struct bytes_job job = { .p = {
@@ -496,6 +518,7 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
                             .max_bytes = FILE_LIMIT, .progress = on_bytes, .user = &job };
     char hex[SHA256_HEX];
 
+    m->picked = false;
     if (file_size(staged) >= 0 && (pin || *m->sha256)) {
         struct err one = { 0 };
         if (check_hash(staged, staged, pin ? pin : m->sha256, hex, &one) == OK) {
@@ -504,6 +527,13 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
         }
     }
     say_detail("%s: %s", f->b->name, url);
+    if (!pin && pick_from(f, members, url, place_of, &get, &answer, &m->picked, e) != OK)
+        return e->code;
+    if (!pin && m->picked) {
+        note_download(f, s, m, url, "", &answer);
+        m->bytes = answer.bytes;
+        return OK;
+    }
     http_to_file(&get, staged, &answer, e);
     say_progress_clear();
     if (e->code != OK)
@@ -522,9 +552,10 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
 
 /* From the official address, or else from the next that the benchmark knows. Then it is on record:
  * where it came from, its hash, and that what it brings is not in place yet. */
-static enum status download(struct fetch *f, const struct source *s, const char *staged,
-                            struct manifest_source *m, struct err *e)
+static enum status download(struct fetch *f, const struct source *s, const struct unpack *members,
+                            const char **place_of, struct manifest_source *m, struct err *e)
 {
+    const char *staged = *place_of;
     char folder[PATH_MAX];
     if ((size_t)snprintf(folder, sizeof folder, "%s", staged) >= sizeof folder)
         return err_set(e, ERR_INTERNAL, "%.200s...: the name is too long", staged);
@@ -534,9 +565,10 @@ static enum status download(struct fetch *f, const struct source *s, const char 
         return e->code;
     for (size_t i = 0; i < COUNT(s->url) && s->url[i]; i++) {
         struct err one = { 0 };
-        if (download_from(f, s, s->url[i], staged, m, &one) == OK) {
+        if (download_from(f, s, s->url[i], members, place_of, m, &one) == OK) {
             err_clear(e);
-            m->bytes = file_size(staged);
+            if (!m->picked)
+                m->bytes = file_size(staged);
             return manifest_write(&f->manifest, e);         /* a whole download is not made twice */
         }
         err_set(e, one.code, "%s", one.text);               /* the first address says why */
@@ -554,7 +586,7 @@ static enum status fetch_plain(struct fetch *f, const struct source *s, struct e
     const char *staged = place(f, path_join(&f->arena, ".download", s->path));
     if (!m)
         return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
-    if (download(f, s, staged, m, e) != OK)
+    if (download(f, s, NULL, &staged, m, e) != OK)
         return e->code;
     m->complete = true;
     m->splits = s->splits ? s->splits : f->b->splits;
@@ -570,20 +602,23 @@ struct unpacked {
     struct fetch *f;
     const struct source *s;
     const char *prefix;                 /* of the source, "" or "dir/" */
+    bool again;                         /* what is in place was begun and not ended */
     const char **names, **hashes;
     size_t n, size;
     struct progress p;
 };
 
+/* Wanted: a picture that is asked about, or any other file, that is not in place. */
 static bool is_needed(void *user, const char *name)
 {
     const struct unpacked *u = user;
     char full[PATH_MAX];
     const char *key = full;
     int n = snprintf(full, sizeof full, "%s%s", u->prefix, name);
-    return !u->s->images ||
-           (n > 0 && (size_t)n < sizeof full &&
-            bsearch(&key, u->f->needed, u->f->n_needed, sizeof key, by_text));
+    if (n < 0 || (size_t)n >= sizeof full)
+        return false;
+    return (!u->s->images || bsearch(&key, u->f->needed, u->f->n_needed, sizeof key, by_text)) &&
+           (u->again || !is_there(u->f, full));
 }
 
 static void on_member(void *user, const char *name, const unsigned char sha256[32])
@@ -654,8 +689,8 @@ static enum status fetch_archive(struct fetch *f, const struct source *s, struct
     const char *prefix = prefix_of(s, &n), *staging = place(f, ".unpack");
     const char *staged = place(f, path_join(&f->arena, ".download", path_base(
                                             host_and_path(&f->arena, s->url[0]))));
-    struct manifest_source *m = manifest_add(&f->manifest, s->url[0]);
-    struct unpacked into = { .f = f, .s = s, .prefix = prefix, .p = {
+    struct manifest_source *m;
+    struct unpacked into = { .f = f, .s = s, .prefix = prefix, .again = half_done(f, s), .p = {
         .what = arena_fmt(&f->arena, "%s unpacks %s", f->b->name, path_base(staged)),
         .is_bytes = true } };
     struct unpack u = { .archive = staged, .into = staging, .strip = s->strip,
@@ -663,11 +698,12 @@ static enum status fetch_archive(struct fetch *f, const struct source *s, struct
                         .progress = on_unpacked_bytes, .stopped = run_stopped, .user = &into };
     uint64_t n_files = 0;
 
-    if (!m)
+    if (!(m = manifest_add(&f->manifest, s->url[0])))
         return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
-    if (download(f, s, staged, m, e) != OK || file_remove_all(staging, e) != OK ||
+    if (download(f, s, &u, &staged, m, e) != OK || file_remove_all(staging, e) != OK ||
         file_mkdirs(staging, e) != OK)
         return e->code;
+    u.archive = staged;
     unpack(&u, &n_files, e);
     say_progress_clear();
     if (e->code == OK) {

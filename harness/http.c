@@ -28,7 +28,8 @@
 #include "engine/base/file.h"
 #include "harness/version.h"
 
-enum { REDIRECTS = 10, CONNECT_S = 30, NAP_MS = 100, LONGEST_WAIT_MS = 120000 };
+enum { REDIRECTS = 10, CONNECT_S = 30, NAP_MS = 100, LONGEST_WAIT_MS = 120000,
+       RANGE_SIZE = 48 };
 static const int64_t ANY_SIZE = (int64_t)1 << 40;
 
 struct transfer {
@@ -40,11 +41,13 @@ struct transfer {
     const char *path;               /* of FILE.part, for messages */
     int64_t have;                   /* bytes that are in it */
     int64_t asked_from;             /* Range of this attempt, 0: none */
+    const char *part_of;            /* validator of the file of which a part is asked; NULL: all of it */
+    int64_t part_from, part_n;
     int64_t range_from;             /* of a 206; -1: none was said */
     int64_t range_total;            /* of a 206 or 416; -1: none */
     bool started;                   /* the first byte of this attempt is in */
     bool is_file;                   /* the URL is file:// */
-    enum { FINE, TOO_LONG, DISK, STOPPED, RANGE_LIES } why;
+    enum { FINE, TOO_LONG, DISK, STOPPED, RANGE_LIES, NO_PARTS } why;
     int disk_errno;
 };
 
@@ -175,6 +178,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status >= 300)                                      /* an error's page is not the file */
         return n;
+    if (t->part_of && (status != 206 || t->range_from != t->part_from)) {
+        t->why = status == 206 ? RANGE_LIES : NO_PARTS;
+        return 0;
+    }
     if (!t->started && (!begin(t) || !write_from(t)))
         return 0;
     if ((int64_t)n > max - t->have) {
@@ -287,12 +294,20 @@ static bool prepare(struct transfer *t, bool only_look, struct curl_slist **head
         read_from(t, resume, sizeof resume);
         if (*resume) {
             t->asked_from = t->have;
-            snprintf(range, 40, "%" PRId64 "-", t->have);
+            snprintf(range, RANGE_SIZE, "%" PRId64 "-", t->have);
             snprintf(line, sizeof line, "If-Range: %s", resume);
             struct curl_slist *longer = curl_slist_append(list, line);
             list = longer ? longer : list;
             curl_easy_setopt(c, CURLOPT_RANGE, range);
         }
+    }
+    if (t->part_of) {
+        t->asked_from = t->part_from;
+        snprintf(range, RANGE_SIZE, "%" PRId64 "-%" PRId64, t->part_from, t->part_from + t->part_n - 1);
+        snprintf(line, sizeof line, "If-Range: %s", t->part_of);
+        struct curl_slist *longer = curl_slist_append(list, line);
+        list = longer ? longer : list;
+        curl_easy_setopt(c, CURLOPT_RANGE, range);
     }
     *headers = list;
     curl_easy_setopt(c, CURLOPT_URL, get->url);
@@ -368,6 +383,9 @@ static enum status explain(struct transfer *t, CURLcode rc, const char *detail, 
     case TOO_LONG:
         return err_set(e, ERR_DATA, "%s: is longer than the %" PRId64 " bytes expected at most", url,
                        t->body && (int64_t)t->body->max < max ? (int64_t)t->body->max : max);
+    case NO_PARTS:
+        return err_set(e, ERR_DATA, "%s: the server does not serve parts of it, or has another file by "
+                       "now", url);
     case RANGE_LIES:
         return err_set(e, ERR_DATA, "%s: the server was asked for bytes from %" PRId64 " and "
                        "answered with others", url, t->asked_from);
@@ -415,6 +433,8 @@ static bool good(const struct transfer *t, CURLcode rc, bool only_look)
         return false;
     if (t->is_file)
         return true;
+    if (t->part_of)
+        return status == 206 && t->have == t->part_n;
     if (status == 416)
         return t->asked_from && t->range_total == t->have;
     if (status != 200 && status != 206)
@@ -429,7 +449,7 @@ static enum status transfer(struct transfer *t, bool only_look, struct err *e)
 
     while (e->code == OK) {
         struct curl_slist *headers = NULL;
-        char detail[CURL_ERROR_SIZE] = "", range[40];
+        char detail[CURL_ERROR_SIZE] = "", range[RANGE_SIZE];
         int64_t before = t->have;
         if (!prepare(t, only_look, &headers, range)) {
             curl_slist_free_all(headers);
@@ -452,8 +472,8 @@ static enum status transfer(struct transfer *t, bool only_look, struct err *e)
         if ((t->answer->status == 416 || t->why == RANGE_LIES) && t->asked_from && t->fd >= 0) {
             t->have = 0;                                    /* what we have is of no use there */
             again = ftruncate(t->fd, 0) == 0 && lseek(t->fd, 0, SEEK_SET) == 0;
-        } else if (t->have > before)
-            failures = 0;
+        } else if (t->fd >= 0 && t->have > before)
+            failures = 0;                                   /* a text gains nothing: it begins again */
         bool nobody = rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_CONNECT;
         if (!again || ++failures >= (nobody && most > 3 ? 3 : most))
             return explain(t, rc, detail, e);
@@ -470,16 +490,41 @@ static enum status transfer(struct transfer *t, bool only_look, struct err *e)
     return e->code;
 }
 
-static enum status run(struct transfer *t, bool only_look, struct err *e)
+static CURL *new_curl(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, start_curl);
+    return curl_easy_init();
+}
+
+struct http_session { CURL *curl; };
+
+struct http_session *http_session_open(void)
+{
+    struct http_session *s = calloc(1, sizeof *s);
+    if (s && !(s->curl = new_curl())) {
+        free(s);
+        s = NULL;
+    }
+    return s;
+}
+
+void http_session_close(struct http_session *s)
+{
+    if (s)
+        curl_easy_cleanup(s->curl);
+    free(s);
+}
+
+static enum status run(struct transfer *t, bool only_look, struct err *e)
+{
     t->is_file = !strncasecmp(t->get->url, "file://", 7);
-    t->curl = curl_easy_init();
+    t->curl = t->get->session ? t->get->session->curl : new_curl();
     if (!t->curl)
         return err_set(e, ERR_MEMORY, "%s: no memory", t->get->url);
     transfer(t, only_look, e);
-    curl_easy_cleanup(t->curl);
+    if (!t->get->session)
+        curl_easy_cleanup(t->curl);
     return e->code;
 }
 
@@ -490,6 +535,24 @@ enum status http_to_str(const struct http_get *get, struct str *out, struct http
 {
     struct transfer t = { .get = get, .answer = answer, .body = out, .fd = -1, .path = "" };
     return run(&t, false, e);
+}
+
+enum status http_part(const struct http_get *get, const struct http_answer *same, int64_t from,
+                      int64_t n, struct str *out, bool *parts, struct err *e)
+{
+    struct http_answer answer;
+    struct transfer t = { .get = get, .answer = &answer, .body = out, .fd = -1, .path = "",
+                          .part_of = validator(same), .part_from = from, .part_n = n };
+    *parts = *t.part_of && same->bytes > 0 && from >= 0 && n > 0 && from + n <= same->bytes;
+    if (!*parts)
+        return err_set(e, ERR_DATA, "%s: cannot be asked for in parts", get->url);
+    run(&t, false, e);
+    *parts = t.why != NO_PARTS && t.why != RANGE_LIES && answer.status != 416;
+    if (e->code == OK && (t.range_total != same->bytes || strcmp(validator(&answer), t.part_of))) {
+        *parts = false;
+        err_set(e, ERR_DATA, "%s: has changed while it was read", get->url);
+    }
+    return e->code;
 }
 
 enum status http_look(const struct http_get *get, struct http_answer *answer, struct err *e)

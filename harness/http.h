@@ -11,8 +11,11 @@
 #include <stdint.h>
 #include "engine/base/str.h"
 
+struct http_session;            /* a connection kept between calls; one thread's at a time */
+
 struct http_get {
     const char *url;
+    struct http_session *session;   /* or NULL: a connection for this call */
     const char *bearer;             /* token for the URL's own host, never for another; or NULL */
     int64_t max_bytes;              /* more is refused; 0: 1 TiB */
     int attempts;                   /* without progress between them; 0: 6 */
@@ -37,6 +40,14 @@ enum status http_to_file(const struct http_get *get, const char *path, struct ht
 /* Appends the body to out, whose maximum holds. */
 enum status http_to_str(const struct http_get *get, struct str *out, struct http_answer *answer,
                         struct err *e);
+
+/* Appends bytes from, from + 1 ... (n of them) to out, of the file that `same` described: a server that
+ * has another by now, or that serves no parts, is ERR_DATA with *parts false. */
+enum status http_part(const struct http_get *get, const struct http_answer *same, int64_t from,
+                      int64_t n, struct str *out, bool *parts, struct err *e);
+
+struct http_session *http_session_open(void);           /* NULL: no memory, which is fine to pass on */
+void http_session_close(struct http_session *s);        /* NULL is fine */
 
 /* Only the headers: size and validators. */
 enum status http_look(const struct http_get *get, struct http_answer *answer, struct err *e);

@@ -91,6 +91,7 @@ static void read_sources(struct manifest *m, const char *path, bool *damaged)
             to->bytes = json_get_int(s, "bytes", 0);
             to->absent = json_get_int(s, "absent", 0);
             to->replaced_pin = json_get_bool(s, "replaced_pin", false);
+            to->picked = json_get_bool(s, "picked", false);
             to->complete = json_get_bool(s, "complete", false);
         }
     file_close(&f);
@@ -143,8 +144,8 @@ static enum status write_sources(const struct manifest *m, struct err *e)
         add_member(&out, "commit", s->commit);
         add_member(&out, "splits", s->splits);
         str_addf(&out, ",\n   \"bytes\": %lld, \"absent\": %lld, \"replaced_pin\": %s, "
-                 "\"complete\": %s}", (long long)s->bytes, (long long)s->absent,
-                 s->replaced_pin ? "true" : "false", s->complete ? "true" : "false");
+                 "\"picked\": %s, \"complete\": %s}", (long long)s->bytes, (long long)s->absent,
+                 s->replaced_pin ? "true" : "false", s->picked ? "true" : "false", s->complete ? "true" : "false");
     }
     str_add(&out, "\n]}\n");
     if (out.failed)

@@ -14,6 +14,7 @@ struct manifest_source {            /* one download; strings in the arena, never
     int64_t bytes;
     int64_t absent;                 /* pictures that its archive does not hold */
     bool replaced_pin;              /* checked against a mirror's own SHA256SUMS, not the official */
+    bool picked;                    /* only what was needed was downloaded: no hash of the whole */
     bool complete;                  /* false: unpacking was begun, and not ended */
 };
 

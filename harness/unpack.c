@@ -149,6 +149,18 @@ static enum status write_member(struct job *j, const char *name)
     return j->e->code;
 }
 
+static bool is_asked_for(const struct unpack *u, const char *name)
+{
+    size_t n = strlen(name);
+    return n && name[n - 1] != '/' && (!u->members || unpack_matches(u->members, name)) &&
+           (!u->wanted || u->wanted(u->user, name));
+}
+
+bool unpack_wants(const struct unpack *u, const char *name)
+{
+    return !is_litter(name) && unpack_safe_name(name) && is_asked_for(u, stripped(name, u->strip));
+}
+
 /* One member: passed over, refused, or written. */
 static enum status take(struct job *j, struct archive_entry *entry, uint64_t *n_files)
 {
@@ -171,9 +183,7 @@ static enum status take(struct job *j, struct archive_entry *entry, uint64_t *n_
     if (archive_entry_filetype(entry) != AE_IFREG && archive_entry_filetype(entry) != 0)
         return failed(j, name, "is neither file nor folder: refused");
     name = stripped(name, j->u->strip);
-    size_t n = strlen(name);
-    if (!n || name[n - 1] == '/' || (j->u->members && !unpack_matches(j->u->members, name)) ||
-        (j->u->wanted && !j->u->wanted(j->u->user, name)))
+    if (!is_asked_for(j->u, name))
         return OK;
     if (write_member(j, name) == OK)
         ++*n_files;

@@ -25,6 +25,9 @@ bool unpack_safe_name(const char *name);
 /* Is the name one of these fnmatch patterns, comma separated? */
 bool unpack_matches(const char *patterns, const char *name);
 
+/* Would this member of the archive be written? (Of an unsafe name: no.) */
+bool unpack_wants(const struct unpack *u, const char *name);
+
 /* Extracts; *n_files counts. On failure, what lies in `into` is worth nothing. */
 enum status unpack(const struct unpack *u, uint64_t *n_files, struct err *e);
 

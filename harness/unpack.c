@@ -13,6 +13,7 @@
 #include <fnmatch.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -190,44 +191,106 @@ static enum status take(struct job *j, struct archive_entry *entry, uint64_t *n_
     return j->e->code;
 }
 
+/* A reader on the archive, or NULL with e set. */
+static struct archive *open_archive(const char *path, struct err *e)
+{
+    struct archive *a = archive_read_new();
+
+    if (!a) {
+        err_set(e, ERR_MEMORY, "%s: no memory", path);
+        return NULL;
+    }
+    archive_read_support_format_zip(a);
+    archive_read_support_format_tar(a);
+    archive_read_support_filter_all(a);
+    if (archive_read_open_filename(a, path, BLOCK) == ARCHIVE_OK)
+        return a;
+    err_set(e, ERR_DATA, "%s: is no zip or tar archive: %s", path, archive_error_string(a));
+    archive_read_free(a);
+    return NULL;
+}
+
+/* The next member; NULL behind the last, or with e set. *seen counts. */
+static struct archive_entry *next_member(struct archive *a, const char *path, size_t *seen,
+                                         struct err *e)
+{
+    struct archive_entry *entry;
+    int rc = archive_read_next_header(a, &entry);
+
+    if (rc == ARCHIVE_EOF && *seen == 0)
+        err_set(e, ERR_DATA, "%s: is no zip or tar archive, or holds nothing", path);
+    else if (rc == ARCHIVE_FATAL || rc == ARCHIVE_FAILED || rc == ARCHIVE_RETRY)
+        err_set(e, ERR_DATA, "%s: the archive is damaged: %s", path, archive_error_string(a));
+    else if (rc != ARCHIVE_EOF && ++*seen > MEMBERS_MAX)
+        err_set(e, ERR_DATA, "%s: holds more than %d members: refused", path, MEMBERS_MAX);
+    return rc == ARCHIVE_EOF || e->code != OK ? NULL : entry;
+}
+
 enum status unpack(const struct unpack *u, uint64_t *n_files, struct err *e)
 {
-    struct job j = { .u = u, .a = archive_read_new(), .e = e };
+    struct job j = { .u = u, .a = open_archive(u->archive, e), .e = e };
     struct archive_entry *entry;
     int64_t size = file_size(u->archive);
     size_t seen = 0;
-    int rc;
 
     *n_files = 0;
     if (!j.a)
-        return err_set(e, ERR_MEMORY, "%s: no memory", u->archive);
+        return e->code;
     j.max = u->max_bytes ? u->max_bytes : LARGEST;
     if (!u->max_bytes && size >= 0 && (uint64_t)size < LARGEST / RATIO)
         j.max = (uint64_t)size * RATIO + SMALL < LARGEST ? (uint64_t)size * RATIO + SMALL : LARGEST;
-    archive_read_support_format_zip(j.a);
-    archive_read_support_format_tar(j.a);
-    archive_read_support_filter_all(j.a);
-    if (archive_read_open_filename(j.a, u->archive, BLOCK) != ARCHIVE_OK) {
-        err_set(e, ERR_DATA, "%s: is no zip or tar archive: %s", u->archive,
-                archive_error_string(j.a));
-        goto done;
-    }
-    while (e->code == OK) {
-        rc = archive_read_next_header(j.a, &entry);
-        if (rc == ARCHIVE_EOF)
-            break;
-        if (rc == ARCHIVE_FATAL || rc == ARCHIVE_FAILED || rc == ARCHIVE_RETRY)
-            err_set(e, ERR_DATA, "%s: the archive is damaged: %s", u->archive,
-                    archive_error_string(j.a));
-        else if (++seen > MEMBERS_MAX)
-            err_set(e, ERR_DATA, "%s: holds more than %d members: refused", u->archive,
-                    MEMBERS_MAX);
-        else
-            take(&j, entry, n_files);
-    }
-    if (e->code == OK && seen == 0)
-        err_set(e, ERR_DATA, "%s: is no zip or tar archive, or holds nothing", u->archive);
-done:
+    while (e->code == OK && (entry = next_member(j.a, u->archive, &seen, e)))
+        take(&j, entry, n_files);
     archive_read_free(j.a);
+    return e->code;
+}
+
+/* The open member into memory that grows as the bytes come: its stated size is not believed. */
+static enum status read_member(struct archive *a, const char *archive, const char *name, size_t most,
+                               char **bytes, size_t *n, struct err *e)
+{
+    size_t size = 0;
+    for (;;) {
+        if (*n == size) {
+            size = size ? size * 2 : BLOCK;
+            char *more = realloc(*bytes, size);
+            if (!more)
+                return err_set(e, ERR_MEMORY, "%s: no memory for member \"%s\"", archive, name);
+            *bytes = more;
+        }
+        la_ssize_t k = archive_read_data(a, *bytes + *n, size - *n);
+        if (k < 0)
+            return err_set(e, ERR_DATA, "%s: member \"%s\": %s: the archive is damaged", archive,
+                           name, archive_error_string(a));
+        if (k == 0)
+            return OK;
+        *n += (size_t)k;
+        if (*n > most)
+            return err_set(e, ERR_DATA, "%s: member \"%s\" unpacks to more than %zu bytes: refused",
+                           archive, name, most);
+    }
+}
+
+enum status unpack_member(const char *archive, const char *name, size_t most, char **bytes,
+                          size_t *n, struct err *e)
+{
+    struct archive *a = open_archive(archive, e);
+    struct archive_entry *entry;
+    size_t seen = 0;
+
+    *bytes = NULL;
+    *n = 0;
+    while (a && (entry = next_member(a, archive, &seen, e))) {
+        const char *there = archive_entry_pathname_utf8(entry);
+        if (!there || strcmp(there, name) != 0)
+            continue;
+        read_member(a, archive, name, most, bytes, n, e);
+        break;
+    }
+    if (e->code != OK) {
+        free(*bytes);
+        *bytes = NULL;
+    }
+    archive_read_free(a);
     return e->code;
 }

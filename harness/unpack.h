@@ -28,6 +28,11 @@ bool unpack_matches(const char *patterns, const char *name);
 /* Would this member of the archive be written? (Of an unsafe name: no.) */
 bool unpack_wants(const struct unpack *u, const char *name);
 
+/* The member of that name, whole, in memory that the caller frees; *bytes is NULL when the archive
+ * has none. More than `most` bytes, as stated or as they come out, are ERR_DATA. */
+enum status unpack_member(const char *archive, const char *name, size_t most, char **bytes,
+                          size_t *n, struct err *e);
+
 /* Extracts; *n_files counts. On failure, what lies in `into` is worth nothing. */
 enum status unpack(const struct unpack *u, uint64_t *n_files, struct err *e);
 

@@ -44,7 +44,7 @@ NEEDED   := -I. -D_GNU_SOURCE -DDEMO_DIR='"$(datadir)/llava-eval/demo"' -ffp-con
 C_FLAGS   = -std=c11 -Wstrict-prototypes $(NEEDED) $(CPPFLAGS) $(CFLAGS)
 CXX_FLAGS = -std=c++17 $(NEEDED) $(CPPFLAGS) $(CXXFLAGS)
 LIBS_ENGINE  := -ljpeg -lpng -lwebp -lsentencepiece -lm
-LIBS_HARNESS := -lsqlite3 -lcurl -lcjson -larchive
+LIBS_HARNESS := -lsqlite3 -lcurl -lcjson -larchive -lxlsxwriter
 LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(LINK_HARD) $(CXXFLAGS) $(LDFLAGS) -o $@
 
 # FFmpeg's libraries cut frames out of SEED-Bench's videos. They are used where they are, and not asked
@@ -58,11 +58,11 @@ LIBS_HARNESS += -lavformat -lavcodec -lswscale -lavutil
 endif
 
 PACKAGES := gcc g++ libsqlite3-dev libcurl4-openssl-dev libcjson-dev libarchive-dev libjpeg-dev libpng-dev \
-            libwebp-dev libsentencepiece-dev
+            libwebp-dev libsentencepiece-dev libxlsxwriter-dev
 
 objects = $(patsubst %,$(B)/%.o,$(1))
 ENGINE  := $(call objects,$(wildcard engine/base/*.c engine/*.c engine/*.cc kernels/*.c))
-HARNESS := $(call objects,$(wildcard harness/*.c benchmarks/*.c prompts/*.c results/*.c) results/schema.sql.c)
+HARNESS := $(call objects,$(wildcard harness/*.c benchmarks/*.c prompts/*.c results/*.c) $(addsuffix .c,$(wildcard results/*.sql)))
 MAIN    := $(B)/harness/main.c.o
 TESTS   := $(call objects,$(wildcard tests/*.c))
 

@@ -126,6 +126,8 @@ struct prompt_item question_item(const struct question *q)
 
 void answers_give(struct answers *a, size_t i, const char *text)
 {
+    if (a->accept && !a->accept(a->user, i))
+        return;
     if (a->text[i])
         a->repeated++;
     else
@@ -156,21 +158,33 @@ static bool match_by_id(struct questions *qs, const struct json *line, struct an
     return true;
 }
 
+bool answers_take(const struct benchmark *b, struct questions *qs, const struct json *line,
+                  struct answers *into, struct err *e)
+{
+    return b->match ? b->match(qs, line, into, e) : match_by_id(qs, line, into);
+}
+
+enum status answers_begin(struct answers *out, const struct questions *qs, struct arena *a,
+                          struct err *e)
+{
+    *out = (struct answers){ .n = qs->n, .missing = qs->n, .arena = a };
+    out->text = arena_array(a, qs->n, sizeof *out->text);
+    return out->text ? OK : err_set(e, ERR_MEMORY, "no memory for %zu answers", qs->n);
+}
+
 enum status answers_read(const struct benchmark *b, struct questions *qs, const char *path,
                          struct answers *out, struct arena *a, struct err *e)
 {
     struct jsonl in;
-    *out = (struct answers){ .n = qs->n, .missing = qs->n, .arena = a };
-    out->text = arena_array(a, qs->n, sizeof *out->text);
-    if (!out->text)
-        return err_set(e, ERR_MEMORY, "%s: no memory for %zu answers", path, qs->n);
+    if (answers_begin(out, qs, a, e) != OK)
+        return e->code;
     jsonl_open(&in, a, e, "%s", path);
     while (jsonl_next_lenient(&in, &out->unreadable)) {
         const struct json *id = json_get(in.object, "question_id");
         bool good_id = id && (id->type == JSON_STRING || (id->type == JSON_NUMBER && id->is_int));
         if (!good_id || !json_get_str(in.object, "text", NULL))
             out->unreadable++;
-        else if (!(b->match ? b->match(qs, in.object, out, e) : match_by_id(qs, in.object, out)))
+        else if (!answers_take(b, qs, in.object, out, e))
             out->unknown++;
         if (e->code != OK)
             err_in(e, "%s:%zu", path, in.line);

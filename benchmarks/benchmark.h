@@ -11,6 +11,7 @@
 #define BENCHMARKS_BENCHMARK_H
 
 #include <stdint.h>
+#include "benchmarks/exports.h"
 #include "benchmarks/questions.h"
 #include "engine/base/json.h"
 #include "engine/base/str.h"
@@ -75,9 +76,18 @@ struct tally_input {
 struct answers {
     const char **text;          /* [n], NULL: missing; "" is an answer */
     size_t n, missing, unknown, repeated, unreadable;
+    size_t ambiguous, failed;   /* foreign files: rows that fit several questions; without an answer */
+    bool (*accept)(void *user, size_t i);       /* NULL, or asked before an answer is taken */
+    void *user;
     struct arena *arena;
     void *state;                /* a matcher's own */
 };
+
+struct reviews;                 /* benchmarks/reviews.h */
+struct review_rules;
+
+/* A figure that a judge gave answers which are public: what another judge is held against. */
+struct published { const char *model, *metric; double value; };     /* model NULL ends */
 
 struct judge_request {          /* one call to a judge */
     const char *system;         /* or NULL */
@@ -139,8 +149,8 @@ struct benchmark {
     bool (*match)(struct questions *qs, const struct json *line, struct answers *into,
                   struct err *e);
 
-    /* The official server's file, or NULL. Validates before it writes into out. */
-    enum status (*export)(struct questions *qs, const struct answers *a, struct str *out,
+    /* What the official server or tool reads, or NULL. Checks all before it fills out. */
+    enum status (*export)(struct questions *qs, const struct answers *a, struct exports *out,
                           struct err *e);
 
     /* Judged benchmarks; NULL elsewhere. judge_open reads the judge's assets below dir. */
@@ -154,10 +164,17 @@ struct benchmark {
     int judge_attempts, judge_passes;
     /* The demo's offline judge: a reply of the judge's form for this overlap (0..1). */
     void (*judge_demo)(double overlap, char out[64]);
+    const struct published *published;          /* one model after the other */
+    const char *judge_asset;    /* the file below dir that holds the judge's text, pinned */
+    /* The question that a line of a reviews file is about; SIZE_MAX: none of ours. */
+    size_t (*review_question)(struct questions *qs, const struct json *id);
     /* Reads a recorded reviews file into marks [passes][n], allocated in the arena. */
-    enum status (*reviews)(struct questions *qs, const char *path, bool partial, struct arena *a,
-                           struct mark **marks, int *passes, struct scores *extra,
+    enum status (*reviews)(struct questions *qs, const char *path, const struct review_rules *rules,
+                           struct arena *a, struct mark **marks, int *passes, struct scores *extra,
                            struct err *e);
+    /* The official script's own result files, from a whole set of reviews. */
+    enum status (*export_reviews)(struct questions *qs, const struct reviews *r, const char *model,
+                                  const char *judge, struct exports *out, struct err *e);
 };
 
 extern const struct benchmark *const benchmarks[];          /* in the order of tables; NULL ends */
@@ -181,7 +198,13 @@ struct prompt_item question_item(const struct question *q);
 /* Reads an answers file (JSON lines) into answers by ordinal; counts what it passed over. */
 enum status answers_read(const struct benchmark *b, struct questions *qs, const char *path,
                          struct answers *out, struct arena *a, struct err *e);
+enum status answers_begin(struct answers *out, const struct questions *qs, struct arena *a,
+                          struct err *e);                   /* none is given yet */
 void answers_free(struct answers *a);
+
+/* Takes one line, an object with question_id and text; false when it answers no question. */
+bool answers_take(const struct benchmark *b, struct questions *qs, const struct json *line,
+                  struct answers *into, struct err *e);
 
 /* Question i is answered by this text, copied into a->arena; replaces what was given before (and
  * counts it in a->repeated). */

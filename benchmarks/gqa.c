@@ -247,14 +247,15 @@ static void tally_gqa(const struct tally_input *in, struct scores *out)
 }
 
 /* The official script's own input: LLaVA's testdev_balanced_predictions.json. */
-static enum status export_gqa(struct questions *qs, const struct answers *given, struct str *out,
-                              struct err *e)
+static enum status export_gqa(struct questions *qs, const struct answers *given,
+                              struct exports *files, struct err *e)
 {
     struct arena a = { 0 };
     for (size_t i = 0; i < qs->n; i++)
         if (!given->text[i])
             return err_set(e, ERR_INCOMPLETE, "gqa: %zu of %zu questions have no answer, the first "
                            "is %s", given->missing, qs->n, qs->at[i].id);
+    struct str *out = exports_text(files, NULL);
     str_addc(out, '[');
     for (size_t i = 0; i < qs->n; i++) {
         arena_reset(&a);

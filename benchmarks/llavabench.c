@@ -30,7 +30,7 @@ static const struct source sources[] = {
 
 static const char *const groups[] = { "all", "conv", "detail", "complex" };
 
-struct asked { const char *caption, *role, *rule; };        /* question.more: for the judge */
+struct asked { const char *caption, *role, *rule, *reference_id; };  /* question.more: for the judge */
 struct whole { const int64_t *runs; };                      /* questions.more: labels, or NULL */
 
 static const char *const *question_files(const char *split)
@@ -66,6 +66,8 @@ static enum status read_references(const char *path, struct questions *qs, struc
         if (qs->at[i].reference)
             err_set(e, ERR_DATA, "%s:%zu: question_id %s stands twice", path, in.line, id);
         qs->at[i].reference = text;
+        const char *name = json_get_str(in.object, "answer_id", NULL);
+        ((struct asked *)qs->at[i].more)->reference_id = name ? arena_str(qs->arena, name) : NULL;
     }
     return jsonl_close(&in);
 }
@@ -218,13 +220,14 @@ static void judge_demo(double overlap, char out[64])
     snprintf(out, 64, "10 %.1f\nWord overlap with the reference.", 1 + 9 * overlap);
 }
 
-static enum status reviews(struct questions *qs, const char *path, bool partial, struct arena *a,
-                           struct mark **marks, int *passes, struct scores *extra, struct err *e)
+static enum status reviews(struct questions *qs, const char *path, const struct review_rules *rules,
+                           struct arena *a, struct mark **marks, int *passes, struct scores *extra,
+                           struct err *e)
 {
     struct reviews in;
     struct whole *whole = qs->more;
     size_t differ = 0;
-    if (reviews_read(qs, path, false, partial, ordinal_of, a, &in, e) != OK)
+    if (reviews_read(qs, path, false, rules, ordinal_of, a, &in, e) != OK)
         return e->code;
     *passes = in.n_runs;
     *marks = arena_array(a, (size_t)in.n_runs * qs->n, sizeof **marks);
@@ -240,7 +243,7 @@ static enum status reviews(struct questions *qs, const char *path, bool partial,
     }
     if (!(whole->runs = reviews_labels(&in, qs->arena)))
         return err_set(e, ERR_MEMORY, "%s: no memory for %d runs", path, in.n_runs);
-    if (partial)
+    if (rules->partial)
         scores_add(extra, (double)in.missing, qs->n, "n_missing");
     if (in.unknown)
         scores_add(extra, (double)in.unknown, qs->n, "n_unknown");
@@ -345,6 +348,51 @@ static void tally_llavabench(const struct tally_input *in, struct scores *out)
     scores_add(out, (double)out_of_range, n, "n_out_of_range");
 }
 
+/* LLaVA's own review files, a file per pass: what summarize_gpt_review.py reads. The candidate's
+ * answer_id is not known here. */
+static enum status export_reviews(struct questions *qs, const struct reviews *in, const char *model,
+                                  const char *judge, struct exports *out, struct err *e)
+{
+    if (in->n_runs > EXPORTS_FILES)
+        return err_set(e, ERR_DATA, "llavabench: %d runs, expected at most %d", in->n_runs,
+                       EXPORTS_FILES);
+    for (int p = 0; p < in->n_runs; p++) {
+        struct str *text = exports_text(out, arena_fmt(&out->arena, "%s_%s-review-run%d.jsonl", model,
+                                                       judge, p));
+        for (size_t i = 0; i < qs->n; i++) {
+            const struct review *r = reviews_find(in, i, p, 0);
+            const struct asked *asked = qs->at[i].more;
+            struct mark m;
+            judge_mark(r ? r->reply : NULL, 0, &m);
+            str_addf(text, "{\"id\": %zu, \"question_id\": %s, \"answer1_id\": ", i + 1,
+                     qs->at[i].id);
+            if (asked->reference_id)
+                python_json(text, asked->reference_id);
+            else
+                str_add(text, "null");
+            str_addf(text, ", \"answer2_id\": null, \"category\": \"llava_bench_%s\", \"content\": ",
+                     qs->at[i].category);
+            python_json(text, r && r->reply ? r->reply : "");
+            str_add(text, ", \"tuple\": [");
+            str_add_number(text, m.a);
+            str_add(text, ", ");
+            str_add_number(text, m.b);
+            str_add(text, "]}\n");
+        }
+    }
+    return exports_failed(out) ? err_set(e, ERR_MEMORY, "llavabench: no memory for the export") : OK;
+}
+
+/* Means of the three passes of gpt-4-0314 that LLaVA published (eval.zip), rounded each; rel_all as
+ * in the paper's Table 4. */
+static const struct published published[] = {
+    { "llava-v1.5-7b", "rel_all", 65.4 },      { "llava-v1.5-7b", "rel_conv", 59.1 },
+    { "llava-v1.5-7b", "rel_detail", 49.0 },   { "llava-v1.5-7b", "rel_complex", 78.7 },
+    { "llava-v1.5-13b", "rel_all", 72.5 },     { "llava-v1.5-13b", "rel_conv", 74.0 },
+    { "llava-v1.5-13b", "rel_detail", 51.6 },  { "llava-v1.5-13b", "rel_complex", 83.3 },
+    { 0 },
+};
+
 const struct benchmark bench_llavabench = {
     .name = "llavabench", .integer_ids = true, .title = "LLaVA-Bench", .version = 1, .splits = "test",
     .headline = "rel_all", .scale = 100,
@@ -358,4 +406,5 @@ const struct benchmark bench_llavabench = {
     .worth = worth_llavabench, .read = read_llavabench, .question_files = question_files, .tally = tally_llavabench,
     .judge_open = judge_open, .judge_request = judge_request, .judge_mark = judge_mark,
     .judge_attempts = 1, .judge_passes = 3, .judge_demo = judge_demo, .reviews = reviews,
+    .published = published, .judge_asset = "rule.json", .review_question = ordinal_of, .export_reviews = export_reviews,
 };

@@ -33,6 +33,7 @@ struct row {                                                /* question.more */
     size_t number;                                          /* of its question, from 0 */
     bool first;                                             /* pass 0 */
     int category, l2;                                       /* number in whole, -1: none */
+    const char *split;                                      /* cell of this name, or NULL */
 };
 
 struct names { const char *at[GROUPS_MAX]; int n; };
@@ -59,7 +60,7 @@ static enum prompt_format format_of(const char *split)
 
 /* ---- reading --------------------------------------------------------------------------------- */
 
-struct columns { int index, question, hint, options[OPTIONS], answer, category, l2, image; };
+struct columns { int index, question, hint, options[OPTIONS], answer, category, l2, image, split; };
 
 static enum status find_columns(const struct tsv *t, struct columns *c, struct err *e)
 {
@@ -69,7 +70,7 @@ static enum status find_columns(const struct tsv *t, struct columns *c, struct e
         { &c->options[2], "C", true },        { &c->options[3], "D", true },
         { &c->answer, "answer", true },       { &c->image, "image", true },
         { &c->hint, "hint", false },          { &c->category, "category", false },
-        { &c->l2, "l2-category", false },
+        { &c->l2, "l2-category", false },     { &c->split, "split", false },
     };
     for (size_t i = 0; i < COUNT(wanted); i++) {
         *wanted[i].at = tsv_column(t, wanted[i].name);
@@ -126,6 +127,7 @@ static enum status read_row(struct tsv *t, const struct columns *c, struct whole
     if (!text)
         return err_set(e, ERR_DATA, "%s:%zu: \"question\" is missing", t->path, tsv_line(t));
     row->image = tsv_cell(t, c->image);
+    row->split = tsv_text(t, c->split, a);
     row->number = (size_t)(number % PASS);
     row->first = number < PASS;
     row->category = number_of(&whole->categories, category);
@@ -362,6 +364,33 @@ static void tally_mmbench(const struct tally_input *in, struct scores *out)
     out->n_questions = circular.n;
 }
 
+/* The server's table, haotian-liu/LLaVA scripts/convert_mmbench_for_submission.py: the TSV without
+ * hint, category, source, image, comment and l2-category, prediction behind D. A row without an
+ * answer has an empty cell there, and counts as wrong. */
+static enum status export_mmbench(struct questions *qs, const struct answers *given,
+                                  struct exports *out, struct err *e)
+{
+    static const struct exports_column columns[] = {
+        { "index", true }, { "question", false }, { "A", false }, { "B", false }, { "C", false },
+        { "D", false }, { "prediction", false }, { "answer", false }, { "split", false } };
+    for (size_t i = 0; i < qs->n; i++)
+        if (questions_find(qs, qs->at[i].id, SIZE_MAX) != i)
+            return err_set(e, ERR_DATA, "mmbench: index %s stands twice in the table", qs->at[i].id);
+    exports_table(out, columns, COUNT(columns));
+    for (size_t i = 0; i < qs->n; i++) {
+        const struct question *q = &qs->at[i];
+        const struct row *row = q->more;
+        exports_cell(out, q->id);
+        exports_cell(out, q->text);
+        for (int k = 0; k < OPTIONS; k++)
+            exports_cell(out, row->texts[k]);
+        exports_cell(out, given->text[i]);
+        exports_cell(out, q->reference);
+        exports_cell(out, row->split);
+    }
+    return exports_failed(out) ? err_set(e, ERR_MEMORY, "mmbench: no memory for the export") : OK;
+}
+
 const struct benchmark bench_mmbench = {
     .name = "mmbench", .integer_ids = true, .title = "MMBench", .version = 1, .splits = "dev,dev_cn",
     .headline = "accuracy", .scale = 100,
@@ -375,5 +404,5 @@ const struct benchmark bench_mmbench = {
     .read = read_mmbench, .question_files = question_files, .image = image_mmbench,
     .categories = "category/*,l2/*", .accuracies = "accuracy,category/*,l2/*",
     .unit = unit_mmbench, .kind = kind_mmbench, .all_or_nothing = true,
-    .mark = mark_mmbench, .tally = tally_mmbench,
+    .mark = mark_mmbench, .tally = tally_mmbench, .export = export_mmbench,
 };

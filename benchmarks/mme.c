@@ -310,6 +310,39 @@ static bool match_mme(struct questions *qs, const struct json *line, struct answ
     return true;
 }
 
+/* The reply as the tool's readme wants it: a line of a table. */
+static void add_in_one_line(struct str *out, const char *reply)
+{
+    for (; *reply; reply++)
+        if (!strchr("\r\n\t", *reply))
+            str_addc(out, *reply);
+}
+
+/* What calculation.py reads: a file per task, "image TAB question TAB Yes|No TAB reply". It takes
+ * lines two by two, and stops at half a picture. */
+static enum status export_mme(struct questions *qs, const struct answers *given,
+                              struct exports *out, struct err *e)
+{
+    for (size_t i = 0; i < qs->n; i++)
+        if (!given->text[i])
+            return err_set(e, ERR_INCOMPLETE, "mme: %zu of %zu questions have no answer, the first "
+                           "is %s", given->missing, qs->n, qs->at[i].id);
+    for (size_t t = 0; t < TASKS; t++) {
+        struct str *text = NULL;
+        for (size_t i = 0; i < qs->n; i++) {
+            const struct question *q = &qs->at[i];
+            if (strcmp(q->category, tasks[t].name) != 0)
+                continue;
+            if (!text)
+                text = exports_text(out, arena_fmt(&out->arena, "%s.txt", tasks[t].name));
+            str_addf(text, "%s\t%s\t%s\t", path_base(q->image), q->text, q->reference);
+            add_in_one_line(text, given->text[i]);
+            str_addc(text, '\n');
+        }
+    }
+    return exports_failed(out) ? err_set(e, ERR_MEMORY, "mme: no memory for the export") : OK;
+}
+
 const struct benchmark bench_mme = {
     .name = "mme", .title = "MME", .version = 1, .splits = "test",
     .headline = "perception", .scale = 2000,
@@ -322,4 +355,5 @@ const struct benchmark bench_mme = {
     .read = read_mme,
     .categories = "cognition,task/*", .accuracies = "",
     .unit = unit_mme, .mark = mark_mme, .tally = tally_mme, .match = match_mme,
+    .export = export_mme,
 };

@@ -9,6 +9,7 @@
  * run, and never part of the program. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "benchmarks/python.h"
@@ -252,9 +253,21 @@ static const struct json *as_grades(const char *path, struct arena *a, struct er
     return whole && whole->type == JSON_OBJECT && !json_get(whole, "question_id") ? whole : NULL;
 }
 
+static void mark_reviews(const struct reviews *in, size_t n, struct mark *marks)
+{
+    for (size_t i = 0; i < in->n; i++) {
+        const struct review *r = &in->at[i];
+        struct mark *m = &marks[(size_t)reviews_pass(in, r->run) * n + r->question];
+        if (m->missing || m->unread)
+            judge_mark(r->attempt < ATTEMPTS ? r->reply : NULL,
+                       r->attempt < ATTEMPTS ? (int)r->attempt : ATTEMPTS, m);
+    }
+}
+
 /* Attempts in rising order until one can be read; the official loop never looks at a sixth. */
-static enum status reviews(struct questions *qs, const char *path, bool partial, struct arena *a,
-                           struct mark **marks, int *passes, struct scores *extra, struct err *e)
+static enum status reviews(struct questions *qs, const char *path, const struct review_rules *rules,
+                           struct arena *a, struct mark **marks, int *passes, struct scores *extra,
+                           struct err *e)
 {
     struct whole *whole = qs->more;
     const struct json *grades = as_grades(path, a, e);
@@ -262,21 +275,15 @@ static enum status reviews(struct questions *qs, const char *path, bool partial,
     if (e->code != OK)
         return e->code;
     if (grades)
-        return read_grades(grades, qs, path, partial, a, marks, passes, extra, e);
-    if (reviews_read(qs, path, true, partial, ordinal_of, a, &in, e) != OK ||
+        return read_grades(grades, qs, path, rules->partial, a, marks, passes, extra, e);
+    if (reviews_read(qs, path, true, rules, ordinal_of, a, &in, e) != OK ||
         alloc_marks(qs->n, in.n_runs, path, a, marks, e) != OK)
         return e->code;
     *passes = in.n_runs;
-    for (size_t i = 0; i < in.n; i++) {
-        const struct review *r = &in.at[i];
-        struct mark *m = &(*marks)[(size_t)reviews_pass(&in, r->run) * qs->n + r->question];
-        if (m->missing || m->unread)
-            judge_mark(r->attempt < ATTEMPTS ? r->reply : NULL,
-                       r->attempt < ATTEMPTS ? (int)r->attempt : ATTEMPTS, m);
-    }
+    mark_reviews(&in, qs->n, *marks);
     if (!(whole->runs = reviews_labels(&in, qs->arena)))
         return err_set(e, ERR_MEMORY, "%s: no memory for %d runs", path, in.n_runs);
-    if (partial)
+    if (rules->partial)
         scores_add(extra, (double)in.missing, qs->n, "n_missing");
     if (in.unknown)
         scores_add(extra, (double)in.unknown, qs->n, "n_unknown");
@@ -416,13 +423,15 @@ static void tally_mmvet(const struct tally_input *in, struct scores *out)
 }
 
 /* LLaVA's scripts/convert_mmvet_for_eval.py: json.dump(..., indent=2). */
-static enum status export_mmvet(struct questions *qs, const struct answers *given, struct str *out,
-                                struct err *e)
+static enum status export_mmvet(struct questions *qs, const struct answers *given,
+                                struct exports *files, struct err *e)
 {
+    struct str *out;
     for (size_t i = 0; i < qs->n; i++)
         if (!given->text[i])
             return err_set(e, ERR_INCOMPLETE, "mmvet: %zu of %zu questions have no answer, the "
                            "first is %s", given->missing, qs->n, qs->at[i].id);
+    out = exports_text(files, NULL);
     str_addc(out, '{');
     for (size_t i = 0; i < qs->n; i++) {
         str_add(out, i ? ",\n  " : "\n  ");
@@ -433,6 +442,165 @@ static enum status export_mmvet(struct questions *qs, const struct answers *give
     str_add(out, qs->n ? "\n}" : "}");
     return out->failed ? err_set(e, ERR_MEMORY, "mmvet: no memory for the export") : OK;
 }
+
+/* ---- the evaluator's own files ----------------------------------------------------------------- */
+
+/* The reply that gave the grade, else the last one. */
+static const struct review *review_that_counts(const struct reviews *in, size_t question, int pass)
+{
+    const struct review *last = NULL, *r;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        struct mark ignored;
+        if (!(r = reviews_find(in, question, pass, attempt)))
+            continue;
+        last = r;
+        if (judge_mark(r->reply, attempt, &ignored))
+            break;
+    }
+    return last;
+}
+
+/* One member of a record: a list over the runs, as json.dump(indent=4) breaks it. */
+static void add_list(struct str *out, const struct reviews *in, const struct mark *marks, size_t n,
+                     size_t question, const char *name)
+{
+    str_addf(out, "        \"%s\": [", name);
+    for (int p = 0; p < in->n_runs; p++) {
+        const struct review *r = review_that_counts(in, question, p);
+        const struct mark *m = &marks[(size_t)p * n + question];
+        const char *reply = r && r->reply ? r->reply : "";
+        const char *model = r && r->served ? r->served : r && r->judge ? r->judge : "unknown";
+        str_add(out, p ? ",\n            " : "\n            ");
+        if (!strcmp(name, "score"))
+            str_add_number(out, m->a);
+        else if (!strcmp(name, "model"))
+            python_json(out, model);
+        else if (!m->unread)                                /* the part that was read */
+            python_json(out, arena_strn(in->arena, reply, strcspn(reply, " ")));
+        else
+            python_json(out, reply);
+    }
+    str_add(out, "\n        ]");
+}
+
+static void add_grades(struct str *out, const struct questions *qs, const struct reviews *in,
+                       const struct mark *marks)
+{
+    str_addc(out, '{');
+    for (size_t i = 0; i < qs->n; i++) {
+        str_add(out, i ? ",\n    " : "\n    ");
+        python_json(out, qs->at[i].id);
+        str_add(out, ": {\n");
+        add_list(out, in, marks, qs->n, i, "model");
+        str_add(out, ",\n");
+        add_list(out, in, marks, qs->n, i, "content");
+        str_add(out, ",\n");
+        add_list(out, in, marks, qs->n, i, "score");
+        str_add(out, "\n    }");
+    }
+    str_add(out, "\n}");
+}
+
+/* A cell of pandas' to_csv: quoted where it must be. */
+static void add_csv(struct str *out, const char *text)
+{
+    bool quote = strpbrk(text, ",\"\r\n");
+    if (quote)
+        str_addc(out, '"');
+    for (; *text; text++) {
+        if (*text == '"')
+            str_addc(out, '"');
+        str_addc(out, *text);
+    }
+    if (quote)
+        str_addc(out, '"');
+}
+
+static int by_falling_count(const void *x, const void *y)
+{
+    const struct score *const *a = x, *const *b = y;
+    if ((*a)->n != (*b)->n)
+        return (*a)->n > (*b)->n ? -1 : 1;
+    return *a < *b ? -1 : *a > *b;
+}
+
+/* Header and one row: capabilities (or, with sets, their combinations) by falling count. */
+static void add_table(struct str *out, const struct scores *s, bool sets, int passes,
+                      const char *model)
+{
+    static const char prefix[] = "int_";
+    const struct score *columns[SETS];
+    size_t n = 0;
+    for (size_t i = 0; i < s->n && n < SETS; i++) {
+        const char *metric = s->at[i].metric;
+        bool is_set = !strncmp(metric, prefix, strlen(prefix)), is_capability = false;
+        for (size_t c = 0; c < COUNT(capabilities); c++)
+            is_capability = is_capability || !strcmp(metric, capabilities[c]);
+        if (sets ? is_set : is_capability)
+            columns[n++] = &s->at[i];
+    }
+    qsort(columns, n, sizeof *columns, by_falling_count);
+    for (size_t c = 0; c < n; c++)
+        str_addf(out, ",%s", columns[c]->metric + (sets ? strlen(prefix) : 0));
+    str_add(out, ",total,std,runs\n");
+    add_csv(out, model);
+    for (size_t c = 0; c <= n + 1; c++) {
+        str_addc(out, ',');
+        str_add_number(out, c < n ? columns[c]->value : scores_get(s, c == n ? "total" : "std"));
+    }
+    struct str runs;
+    str_init(&runs, 1 << 16);
+    for (int p = 0, i = 0; p < passes; i++)
+        if (!strncmp(s->at[i].metric, "total_run", strlen("total_run"))) {
+            str_add(&runs, p++ ? ", " : "[");
+            str_add_number(&runs, s->at[i].value);
+        }
+    str_addc(&runs, ']');
+    str_addc(out, ',');
+    add_csv(out, runs.at);
+    str_addc(out, '\n');
+    str_free(&runs);
+}
+
+/* <model>_<judge>-grade-<R>runs.json and the two tables of mm-vet_evaluator.py. */
+static enum status export_reviews(struct questions *qs, const struct reviews *in, const char *model,
+                                  const char *judge, struct exports *out, struct err *e)
+{
+    struct mark *marks;
+    struct scores s;
+    struct tally_input tally = { .qs = qs, .passes = in->n_runs };
+    if (alloc_marks(qs->n, in->n_runs, "mmvet", &out->arena, &marks, e) != OK)
+        return e->code;
+    mark_reviews(in, qs->n, marks);
+    tally.marks = marks;
+    scores_init(&s, &out->arena);
+    tally_mmvet(&tally, &s);
+    const char *stem = arena_fmt(&out->arena, "%s_%s", model, judge);
+    add_grades(exports_text(out, arena_fmt(&out->arena, "%s-grade-%druns.json", stem, in->n_runs)),
+               qs, in, marks);
+    add_table(exports_text(out, arena_fmt(&out->arena, "%s-cap-score-%druns.csv", stem, in->n_runs)),
+              &s, false, in->n_runs, model);
+    add_table(exports_text(out, arena_fmt(&out->arena, "%s-cap-int-score-%druns.csv", stem,
+                                          in->n_runs)), &s, true, in->n_runs, model);
+    if (s.failed || exports_failed(out))
+        err_set(e, ERR_MEMORY, "mmvet: no memory for the export");
+    scores_free(&s);
+    return e->code;
+}
+
+/* The result files that LLaVA published (eval.zip, judged by "gpt-4"): three runs for 7B, one for 13B,
+ * as the paper's Table 4 has them. */
+static const struct published published[] = {
+    { "llava-v1.5-7b", "total", 31.1 },  { "llava-v1.5-7b", "rec", 36.8 },
+    { "llava-v1.5-7b", "ocr", 21.1 },    { "llava-v1.5-7b", "know", 17.3 },
+    { "llava-v1.5-7b", "gen", 19.9 },    { "llava-v1.5-7b", "spat", 24.9 },
+    { "llava-v1.5-7b", "math", 7.7 },
+    { "llava-v1.5-13b", "total", 36.1 }, { "llava-v1.5-13b", "rec", 40.6 },
+    { "llava-v1.5-13b", "ocr", 28.0 },   { "llava-v1.5-13b", "know", 23.5 },
+    { "llava-v1.5-13b", "gen", 24.4 },   { "llava-v1.5-13b", "spat", 34.7 },
+    { "llava-v1.5-13b", "math", 7.7 },
+    { 0 },
+};
 
 const struct benchmark bench_mmvet = {
     .name = "mmvet", .title = "MM-Vet", .version = 1, .splits = "test",
@@ -447,4 +615,5 @@ const struct benchmark bench_mmvet = {
     .tally = tally_mmvet, .export = export_mmvet,
     .judge_open = judge_open, .judge_request = judge_request, .judge_mark = judge_mark,
     .judge_attempts = ATTEMPTS, .judge_passes = 3, .judge_demo = judge_demo, .reviews = reviews,
+    .published = published, .judge_asset = EVALUATOR, .review_question = ordinal_of, .export_reviews = export_reviews,
 };

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/utf8.h"
+
 static int compare_int(int64_t a, int64_t b)
 {
     return (a > b) - (a < b);
@@ -24,8 +26,30 @@ static double number_of(const struct json *item)
     return item && item->type == JSON_NUMBER ? item->number : NAN;
 }
 
+static const char *name_of(const struct json *line, const char *key, struct arena *a)
+{
+    const char *name = json_get_str(line, key, NULL);
+    return name ? arena_str(a, name) : NULL;
+}
+
+const char *review_text(const char *reply, bool strip_think)
+{
+    static const char end[] = "</think>";
+    const char *behind = strip_think && reply ? strstr(reply, end) : NULL;
+    if (!behind)
+        return reply;
+    for (behind += strlen(end); *behind;) {
+        size_t length;
+        if (!utf8_is_space(utf8_get(behind, strlen(behind), &length)))
+            break;
+        behind += length;
+    }
+    return behind;
+}
+
 /* The line's review; what it lacks is an error. LLaVA's own files say "content" for "reply". */
-static bool read_line(const struct jsonl *in, struct arena *a, struct review *out, struct err *e)
+static bool read_line(const struct jsonl *in, bool strip_think, struct arena *a, struct review *out,
+                      struct err *e)
 {
     const struct json *reply = json_get(in->object, "reply"), *run = json_get(in->object, "run");
     const struct json *attempt = json_get(in->object, "attempt");
@@ -42,13 +66,17 @@ static bool read_line(const struct jsonl *in, struct arena *a, struct review *ou
     else
         *out = (struct review){
             .run = run ? run->integer : 0, .attempt = attempt ? attempt->integer : 0,
-            .reply = reply->type == JSON_STRING ? arena_str(a, reply->string) : NULL,
+            .reply = reply->type == JSON_STRING
+                   ? arena_str(a, review_text(reply->string, strip_think)) : NULL,
+            .judge = name_of(in->object, "judge", a),
+            .served = name_of(in->object, "model_served", a),
             .tuple = { number_of(has_pair ? tuple->first : NULL),
                        number_of(has_pair ? tuple->first->next : NULL) } };
     return e->code == OK;
 }
 
 static enum status read_lines(struct questions *qs, const char *path, bool attempts,
+                              bool strip_think,
                               size_t (*ordinal)(struct questions *qs, const struct json *id),
                               struct arena *a, struct reviews *out, struct err *e)
 {
@@ -63,7 +91,7 @@ static enum status read_lines(struct questions *qs, const char *path, bool attem
                     in.line);
             break;
         }
-        if (!read_line(&in, a, &one, e))
+        if (!read_line(&in, strip_think, a, &one, e))
             break;
         if ((one.question = ordinal(qs, id)) == SIZE_MAX) {
             out->unknown++;
@@ -108,12 +136,13 @@ static enum status check_runs(const struct questions *qs, const char *path, bool
     return OK;
 }
 
-enum status reviews_read(struct questions *qs, const char *path, bool attempts, bool partial,
+enum status reviews_read(struct questions *qs, const char *path, bool attempts,
+                         const struct review_rules *rules,
                          size_t (*ordinal)(struct questions *qs, const struct json *id),
                          struct arena *a, struct reviews *out, struct err *e)
 {
-    *out = (struct reviews){ 0 };
-    if (read_lines(qs, path, attempts, ordinal, a, out, e) != OK)
+    *out = (struct reviews){ .arena = a };
+    if (read_lines(qs, path, attempts, rules->strip_think, ordinal, a, out, e) != OK)
         return e->code;
     if (out->n == 0)
         return err_set(e, ERR_INCOMPLETE, "%s: holds no review of this split", path);
@@ -129,7 +158,39 @@ enum status reviews_read(struct questions *qs, const char *path, bool attempts, 
         if (i == 0 || r->run != out->runs[out->n_runs - 1])
             out->runs[out->n_runs++] = r->run;
     }
-    return check_runs(qs, path, partial, out, e);
+    return check_runs(qs, path, rules->partial, out, e);
+}
+
+const struct review *reviews_find(const struct reviews *r, size_t question, int pass, int attempt)
+{
+    if (pass >= r->n_runs || r->n == 0)
+        return NULL;
+    struct review wanted = { .question = question, .run = r->runs[pass], .attempt = attempt };
+    return bsearch(&wanted, r->at, r->n, sizeof *r->at, in_order);
+}
+
+static int by_name(const void *x, const void *y)
+{
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+const char *reviews_judge(const struct reviews *r, struct arena *a)
+{
+    const char **names = arena_array(a, r->n, sizeof *names), *all = "";
+    size_t n = 0;
+
+    for (size_t i = 0; names && i < r->n; i++) {
+        const char *asked = r->at[i].judge, *served = r->at[i].served;
+        if (asked && served && strcmp(asked, served) != 0)
+            names[n++] = arena_fmt(a, "%s as %s", served, asked);
+        else if (asked || served)
+            names[n++] = served ? served : asked;
+    }
+    qsort(names, n, sizeof *names, by_name);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
+            all = arena_fmt(a, "%s%s%s", all, *all ? " + " : "", names[i]);
+    return arena_fmt(a, "%s%srecorded", all, *all ? ", " : "");
 }
 
 int reviews_pass(const struct reviews *r, int64_t run)

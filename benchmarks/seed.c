@@ -238,9 +238,10 @@ static void tally_seed(const struct tally_input *in, struct scores *out)
 }
 
 /* JSON lines in the order of the questions; a question without an answer has an empty one. */
-static enum status export_seed(struct questions *qs, const struct answers *a, struct str *out,
-                               struct err *e)
+static enum status export_seed(struct questions *qs, const struct answers *a,
+                               struct exports *files, struct err *e)
 {
+    struct str *out = exports_text(files, NULL);
     for (size_t i = 0; i < qs->n; i++) {
         str_add(out, "{\"question_id\": ");
         str_add_json(out, qs->at[i].id);

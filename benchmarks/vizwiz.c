@@ -125,7 +125,7 @@ static void tally_vizwiz(const struct tally_input *in, struct scores *out)
 
 /* LLaVA's scripts/convert_vizwiz_for_submission.py, which stops at a missing answer. */
 static enum status export_vizwiz(struct questions *qs, const struct answers *given,
-                                 struct str *out, struct err *e)
+                                 struct exports *files, struct err *e)
 {
     struct arena a = { 0 };
     if (!strcmp(qs->split, "val"))
@@ -135,6 +135,7 @@ static enum status export_vizwiz(struct questions *qs, const struct answers *giv
             return err_set(e, ERR_INCOMPLETE, "vizwiz: %zu of %zu questions have no answer, the "
                            "first is %s (%s)", given->missing, qs->n, qs->at[i].id,
                            path_base(qs->at[i].image));
+    struct str *out = exports_text(files, NULL);
     str_addc(out, '[');
     for (size_t i = 0; i < qs->n; i++) {
         arena_reset(&a);

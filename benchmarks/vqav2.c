@@ -10,6 +10,7 @@
  *         times "Zebra.", nor "1000" against ten times "1,000".
  * Export  the server wants all of test2015, of which test-dev is a quarter: "" for the others. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "benchmarks/python.h"
@@ -180,16 +181,20 @@ static void tally_vqav2(const struct tally_input *in, struct scores *out)
 
 /* ---- export ---------------------------------------------------------------------------------- */
 
-static enum status export_vqav2(struct questions *qs, const struct answers *given, struct str *out,
-                                struct err *e)
+static enum status export_vqav2(struct questions *qs, const struct answers *given,
+                                struct exports *files, struct err *e)
 {
     const char *path = qs->more;
     struct arena scratch = { 0 }, a = { 0 };
     struct json_items in;
     const struct json *item;
     size_t found = 0, n = 0;
+    bool *seen;
     if (!strcmp(qs->split, "val"))
         return err_set(e, ERR_USAGE, "vqav2:val is scored here: the server takes testdev");
+    if (!(seen = calloc(qs->n + 1, sizeof *seen)))
+        return err_set(e, ERR_MEMORY, "vqav2: no memory for the export");
+    struct str *out = exports_text(files, NULL);
     json_items_open(&in, path, "questions", &scratch, e);
     str_addc(out, '[');
     while (e->code == OK && (item = json_items_next(&in)) != NULL) {
@@ -200,7 +205,10 @@ static enum status export_vqav2(struct questions *qs, const struct answers *give
         if (!has_int(item, "question_id"))
             err_set(e, ERR_DATA, "%s: questions[%zu] has no integer \"question_id\"", path,
                     in.index);
-        found += i != SIZE_MAX;
+        else if (i != SIZE_MAX && seen[i])
+            err_set(e, ERR_DATA, "%s: question_id %s stands twice", path, id);
+        else if (i != SIZE_MAX)
+            found += seen[i] = true;
         arena_reset(&a);
         str_addf(out, "%s{\"question_id\": %s, \"answer\": ", n++ ? ", " : "", id);
         python_json(out, reply ? vqa_submitted(&a, reply) : "");
@@ -212,6 +220,7 @@ static enum status export_vqav2(struct questions *qs, const struct answers *give
         err_set(e, ERR_DATA, "%s: holds %zu of the %zu questions of test-dev", path, found, qs->n);
     if (a.failed || out->failed)
         err_set(e, ERR_MEMORY, "vqav2: no memory for the export");
+    free(seen);
     arena_free(&a);
     arena_free(&scratch);
     return e->code;

@@ -3,23 +3,23 @@
  *     FREE --ask--> WAITING --due--> FLYING --reply, or given up--> FREE
  *                      ^---- may pass ----'
  *
- * The HTTP status decides first, error.code second, a message's text never. A 429, and a 503 that
- * says when to come back, hold all slots. Waits follow the monotonic clock. */
+ * A 429, and a 503 that says when to come back, hold all slots. Waits follow the monotonic clock. */
 #include "harness/chat.h"
 
-#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#include "engine/base/json.h"
 #include "engine/base/str.h"
+#include "harness/chat_answer.h"
+#include "harness/chat_url.h"
 #include "harness/version.h"
 
 enum { MOST_SLOTS = 64, CONNECT_S = 10, ANSWER_LIMIT = 8 << 20, BODY_LIMIT = 64 << 20, NAP_MS = 100,
-       LONGEST_BACKOFF_MS = 60000, LONGEST_ASKED_MS = 300000, REFUSALS = 3, EXCERPT = 300 };
+       LONGEST_BACKOFF_MS = 60000, LONGEST_ASKED_MS = 300000, REFUSALS = 3, EXCERPT = 300,
+       LOGGED = 500 };
 
 struct slot {
     CURL *curl;
@@ -35,8 +35,8 @@ struct slot {
 
 struct chat {
     struct chat_options set;
-    char *url, *host, *key;                     /* key: without its line feed; "": none */
-    bool local;
+    struct chat_url url;
+    char *key;                                  /* without its line feed; "": none */
     CURLM *multi;
     struct curl_slist *headers;
     struct slot slots[MOST_SLOTS];
@@ -54,38 +54,7 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* ---- the key stays here ----------------------------------------------------------------------- */
-
-/* A copy in which the key reads ***; NULL stays NULL. */
-static char *redacted(struct chat *c, const char *text)
-{
-    size_t n = strlen(c->key);
-    char *copy = text ? arena_str(&c->arena, text) : NULL;
-
-    for (char *at = copy; at && n && (at = strstr(at, c->key)); ) {
-        size_t stars = n < 3 ? n : 3;
-        memset(at, '*', stars);
-        memmove(at + stars, at + n, strlen(at + n) + 1);
-        at += stars;
-    }
-    return copy;
-}
-
-/* Foreign text as part of one of our sentences: redacted, short, without control characters. */
-static const char *excerpt(struct chat *c, const char *text)
-{
-    char *copy = redacted(c, text ? text : "");
-    for (char *at = copy; *at; at++)
-        if ((unsigned char)*at < ' ' || *at == 127)
-            *at = ' ';
-    size_t n = strlen(copy);
-    if (n > EXCERPT) {
-        for (n = EXCERPT; n && ((unsigned char)copy[n] & 0xc0) == 0x80; n--)
-            ;
-        copy[n] = '\0';
-    }
-    return copy;
-}
+/* ---- the key ----------------------------------------------------------------------------------- */
 
 static enum status take_key(struct chat *c, const char *key, struct err *e)
 {
@@ -102,96 +71,6 @@ static enum status take_key(struct chat *c, const char *key, struct err *e)
             return err_set(e, ERR_USAGE, "the judge's key has a blank or a control character at "
                            "place %zu: it is no key", i + 1);
     return OK;
-}
-
-/* ---- the address ------------------------------------------------------------------------------ */
-
-static bool loopback(const char *host)
-{
-    unsigned char ip[16];
-    if (!strcasecmp(host, "localhost"))
-        return true;
-    if (inet_pton(AF_INET, host, ip) == 1)
-        return ip[0] == 127;
-    return !strcmp(host, "[::1]");
-}
-
-static bool private_network(const char *host)
-{
-    unsigned char ip[4];
-    if (inet_pton(AF_INET, host, ip) == 1)
-        return ip[0] == 10 || (ip[0] == 192 && ip[1] == 168) || (ip[0] == 172 && ip[1] >> 4 == 1) ||
-               (ip[0] == 169 && ip[1] == 254);
-    return !strncasecmp(host, "[fc", 3) || !strncasecmp(host, "[fd", 3) ||
-           !strncasecmp(host, "[fe80", 5);
-}
-
-static bool url_part(CURLU *u, CURLUPart part)
-{
-    char *value = NULL;
-    bool there = curl_url_get(u, part, &value, 0) == CURLUE_OK;
-    curl_free(value);
-    return there;
-}
-
-static enum status check_url(struct chat *c, CURLU *u, struct err *e)
-{
-    static const char end[] = "/chat/completions";
-    char *scheme = NULL, *path = NULL, *host = NULL, *whole = NULL;
-    struct str longer;
-
-    str_init(&longer, 4096);
-    if (curl_url_set(u, CURLUPART_URL, c->set.url, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-        (strcmp(scheme, "http") && strcmp(scheme, "https")) ||
-        curl_url_get(u, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_PATH, &path, 0) != CURLUE_OK) {
-        err_set(e, ERR_USAGE, "--judge: expected demo or an address as https://host/v1");
-        goto done;
-    }
-    if (url_part(u, CURLUPART_USER) || url_part(u, CURLUPART_PASSWORD) ||
-        url_part(u, CURLUPART_QUERY) || url_part(u, CURLUPART_FRAGMENT)) {
-        err_set(e, ERR_USAGE, "--judge: the address of %s holds a name, a password or a query; a "
-                "key belongs into the environment", host);
-        goto done;
-    }
-    c->local = loopback(host);
-    if (!strcmp(scheme, "http") && !c->local && !private_network(host) && !c->set.insecure_http) {
-        err_set(e, ERR_USAGE, "--judge http://%s: without https the key and all texts can be read "
-                "on the way (--judge-insecure-http allows it)", host);
-        goto done;
-    }
-    str_add(&longer, path);
-    while (longer.n && longer.at[longer.n - 1] == '/')
-        longer.at[--longer.n] = '\0';
-    if (longer.n < strlen(end) || strcmp(longer.at + longer.n - strlen(end), end))
-        str_add(&longer, end);
-    if (longer.failed || curl_url_set(u, CURLUPART_PATH, longer.at, 0) != CURLUE_OK ||
-        curl_url_get(u, CURLUPART_URL, &whole, 0) != CURLUE_OK) {
-        err_set(e, ERR_USAGE, "--judge %s: the address is too long", host);
-        goto done;
-    }
-    c->url = strdup(whole);
-    c->host = strdup(host);
-    if (!c->url || !c->host)
-        err_set(e, ERR_MEMORY, "no memory");
-done:
-    curl_free(scheme);
-    curl_free(host);
-    curl_free(path);
-    curl_free(whole);
-    str_free(&longer);
-    return e->code;
-}
-
-static enum status take_url(struct chat *c, struct err *e)
-{
-    CURLU *u = curl_url();
-    if (!u)
-        return err_set(e, ERR_MEMORY, "no memory");
-    check_url(c, u, e);
-    curl_url_cleanup(u);
-    return e->code;
 }
 
 /* ---- what libcurl calls ----------------------------------------------------------------------- */
@@ -274,198 +153,89 @@ static int64_t wait_before_retry(struct chat *c, const struct slot *s)
     return (int64_t)((0.5 + 0.5 * draw(c)) * (double)ms);
 }
 
-/* ---- reading an answer ------------------------------------------------------------------------ */
-
-static const char *string_of(const struct json *j)
-{
-    return j && j->type == JSON_STRING ? j->string : NULL;
-}
-
-/* A string, or the text parts of a list joined; NULL: no text. */
-static const char *content_text(struct chat *c, const struct json *content)
-{
-    struct str joined;
-    const char *text = NULL;
-
-    if (!content || content->type != JSON_ARRAY)
-        return string_of(content);
-    str_init(&joined, ANSWER_LIMIT);
-    for (const struct json *part = content->first; part; part = part->next)
-        if (!strcmp(json_get_str(part, "type", ""), "text")) {
-            str_add(&joined, json_get_str(part, "text", ""));
-            text = "";
-        }
-    if (text)
-        text = arena_str(&c->arena, joined.at);
-    str_free(&joined);
-    return text;
-}
-
-static const struct json *parse(struct chat *c, const struct slot *s)
-{
-    struct err ignored = { 0 };
-    return json_parse(&c->arena, "answer", s->answer.at, s->answer.n, &ignored);
-}
-
-/* False: no completion is in it, whatever its status says. */
-static bool read_completion(struct chat *c, const struct slot *s, struct chat_reply *r)
-{
-    const struct json *doc = parse(c, s), *choices = json_get(doc, "choices");
-    const struct json *usage = json_get(doc, "usage");
-    const struct json *first = choices && choices->type == JSON_ARRAY ? choices->first : NULL;
-    const struct json *message = json_get(first, "message");
-
-    if (!message || message->type != JSON_OBJECT)
-        return false;
-    r->text = redacted(c, content_text(c, json_get(message, "content")));
-    r->finish = redacted(c, json_get_str(first, "finish_reason", NULL));
-    r->served = redacted(c, json_get_str(doc, "model", NULL));
-    r->prompt_tokens = json_get_int(usage, "prompt_tokens", -1);
-    r->completion_tokens = json_get_int(usage, "completion_tokens", -1);
-    if (r->finish && !strcmp(r->finish, "content_filter"))
-        r->text = NULL;
-    return true;
-}
-
-struct complaint { const char *code, *type, *param, *message; };
-
-static struct complaint read_complaint(struct chat *c, const struct slot *s)
-{
-    const struct json *doc = parse(c, s), *error = json_get(doc, "error");
-    if (!error || error->type != JSON_OBJECT)
-        error = doc;                                        /* some put it at the top */
-    return (struct complaint){
-        json_get_str(error, "code", ""), json_get_str(error, "type", ""),
-        json_get_str(error, "param", ""), excerpt(c, json_get_str(error, "message", "")) };
-}
-
-static bool among(const char *word, const char *const *list)
-{
-    for (; *list; list++)
-        if (!strcmp(word, *list))
-            return true;
-    return false;
-}
-
-static bool account_is_empty(const struct complaint *k, long status)
-{
-    static const char *const codes[] = {
-        "insufficient_quota", "credit_balance_exhausted", "organization_spend_limit_exceeded",
-        "project_spend_limit_exceeded", "organization_usage_limit_exceeded", NULL };
-    return status == 402 ||
-           (status == 429 && (among(k->code, codes) || !strcmp(k->type, "insufficient_quota")));
-}
-
-static bool may_pass(long status)
-{
-    return status == 408 || status == 409 || status == 425 || status == 429 || status == 500 ||
-           (status >= 502 && status <= 504) || (status >= 520 && status <= 529);
-}
-
 /* ---- what an attempt comes to ----------------------------------------------------------------- */
 
-enum outcome { DONE, AGAIN, GIVEN_UP, STOP };   /* STOP: e says why */
-
-static enum outcome stop(const struct chat *c, struct err *e, long status, const char *meaning,
-                         const char *said)
-{
-    err_set(e, ERR_INCOMPLETE, "the judge at %s: HTTP %ld: %s%s%s", c->host, status, meaning,
-            *said ? ": " : "", said);
-    return STOP;
-}
-
-static enum outcome read_failure(struct chat *c, const struct slot *s, long status,
-                                 struct chat_reply *r, struct err *e)
-{
-    struct complaint k = read_complaint(c, s);
-
-    r->missing = arena_fmt(&c->arena, "HTTP %ld%s%s", status, *k.message ? ": " : "", k.message);
-    if (status == 401 || status == 403)
-        return stop(c, e, status, "it does not accept the key", k.message);
-    if (account_is_empty(&k, status))
-        return stop(c, e, status, "the account is empty, waiting does not help", k.message);
-    if (status >= 300 && status < 400)
-        return stop(c, e, status, "it sends us elsewhere, and the key does not follow",
-                    excerpt(c, s->location));
-    if (may_pass(status))
-        return AGAIN;
-    if (status == 413 || status == 422 ||
-        (status == 400 && !strcmp(k.code, "context_length_exceeded")))
-        return GIVEN_UP;
-    if (status == 400 && (!strcmp(k.param, "max_tokens") || !strcmp(k.param, "temperature")))
-        return stop(c, e, status, "the model does not take the classic parameters (try "
-                    "--judge-profile reasoning)", k.message);
-    return stop(c, e, status,
-                status == 404 ? "no such path or model there" : "it refuses the request", k.message);
-}
-
-static enum outcome read_transfer(struct chat *c, const struct slot *s, CURLcode rc,
-                                  struct chat_reply *r, struct err *e)
+/* A transfer without a usable answer. */
+static enum chat_outcome read_transfer(struct chat *c, const struct slot *s, CURLcode rc,
+                                       struct chat_reply *r, struct err *e)
 {
     const char *why = *s->detail ? s->detail : curl_easy_strerror(rc);
 
-    r->missing = excerpt(c, why);
+    r->missing = chat_excerpt(&c->arena, c->key, why, strlen(why), EXCERPT);
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
         if (c->answered || ++c->refused < REFUSALS)
-            return AGAIN;
+            return CHAT_AGAIN;
         break;
     case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE: case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_ISSUER_ERROR: case CURLE_UNSUPPORTED_PROTOCOL: case CURLE_URL_MALFORMAT:
         break;
     case CURLE_OUT_OF_MEMORY:
         err_set(e, ERR_MEMORY, "no memory to ask the judge");
-        return STOP;
+        return CHAT_STOP;
     default:
-        return AGAIN;
+        return CHAT_AGAIN;
     }
-    err_set(e, ERR_INCOMPLETE, "the judge at %s: %s", c->host, r->missing);
-    return STOP;
+    err_set(e, ERR_INCOMPLETE, "the judge at %s: %s", c->url.host, r->missing);
+    return CHAT_STOP;
 }
 
-static enum outcome read_attempt(struct chat *c, struct slot *s, CURLcode rc, struct chat_reply *r,
-                                 struct err *e)
+static struct chat_answer answer_of(const struct chat *c, const struct slot *s, CURLcode rc)
 {
-    long status = 0;
+    struct chat_answer in = {
+        .key = c->key, .host = c->url.host, .body = s->answer.at, .n = s->answer.n,
+        .whole = rc == CURLE_OK, .location = s->location, .may_refuse = c->set.may_refuse };
+    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &in.status);
+    return in;
+}
 
-    curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
-    c->answered = c->answered || status;
-    if (status >= 300)
-        return read_failure(c, s, status, r, e);
-    if (rc == CURLE_OK && status == 200 && read_completion(c, s, r)) {
-        r->missing = NULL;
-        if (r->text && !*r->text && r->finish && !strcmp(r->finish, "length"))
-            return stop(c, e, status, "the token limit ends its replies before their first word "
-                        "(try --judge-profile reasoning)", "");
-        return DONE;
+static enum chat_outcome read_attempt(struct chat *c, struct slot *s, CURLcode rc,
+                                      struct chat_reply *r, struct err *e)
+{
+    struct chat_answer in = answer_of(c, s, rc);
+
+    c->answered = c->answered || in.status;
+    r->status = in.status;
+    if (in.status >= 300 || rc == CURLE_OK || rc == CURLE_WRITE_ERROR) {
+        enum chat_outcome o = chat_answer_read(&in, &c->arena, r, e);
+        s->lost += o == CHAT_AGAIN && in.status < 300;      /* it may be on the bill */
+        return o;
     }
-    bool sent = rc != CURLE_COULDNT_RESOLVE_HOST && rc != CURLE_COULDNT_RESOLVE_PROXY &&
-                rc != CURLE_COULDNT_CONNECT;
-    s->lost += sent;
-    if (rc == CURLE_OK || rc == CURLE_WRITE_ERROR) {
-        r->missing = arena_fmt(&c->arena, "HTTP %ld, but no completion is in the answer", status);
-        return AGAIN;
-    }
+    s->lost += rc != CURLE_COULDNT_RESOLVE_HOST && rc != CURLE_COULDNT_RESOLVE_PROXY &&
+               rc != CURLE_COULDNT_CONNECT;
     return read_transfer(c, s, rc, r, e);
 }
 
+static void log_failure(struct chat *c, const struct slot *s, const struct chat_reply *r)
+{
+    bool body = s->answer.n > 0 && r->status;
+    const char *text = body ? s->answer.at : r->missing ? r->missing : "";
+    struct chat_failure f = {
+        .tag = s->tag, .status = r->status, .code = r->code,
+        .excerpt = chat_excerpt(&c->arena, c->key, text, body ? s->answer.n : strlen(text),
+                                LOGGED) };
+    if (c->set.failed)
+        c->set.failed(c->set.user, &f);
+}
+
 /* Puts the slot back in line; the endpoint's wish may hold all others too. */
-static enum outcome retry(struct chat *c, struct slot *s, struct err *e)
+static enum chat_outcome retry(struct chat *c, struct slot *s, struct err *e)
 {
     long status = 0;
     int64_t wait, asked = asked_ms(s);
 
     curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &status);
     if (asked > LONGEST_ASKED_MS)
-        return stop(c, e, status, "it asks to be left alone for more than five minutes", "");
+        return chat_stop(c->url.host, status, "it asks to be left alone for more than five minutes", "",
+                         e);
     if (s->tries >= c->set.tries)
-        return GIVEN_UP;
+        return CHAT_GIVEN_UP;
     wait = wait_before_retry(c, s);
     s->state = WAITING;
     s->due_ms = now_ms() + wait;
     if ((status == 429 || (status == 503 && asked >= 0)) && s->due_ms > c->not_before_ms)
         c->not_before_ms = s->due_ms;
-    return AGAIN;
+    return CHAT_AGAIN;
 }
 
 /* ---- the loop --------------------------------------------------------------------------------- */
@@ -522,15 +292,17 @@ static bool finish(struct chat *c, struct slot *s, CURLcode rc, struct chat_repl
     curl_multi_remove_handle(c->multi, s->curl);
     *r = (struct chat_reply){ .tag = s->tag, .prompt_tokens = -1, .completion_tokens = -1,
                               .ms = now_ms() - s->started_ms };
-    enum outcome o = read_attempt(c, s, rc, r, e);
-    if (o == AGAIN)
+    enum chat_outcome o = read_attempt(c, s, rc, r, e);
+    if (o != CHAT_DONE)
+        log_failure(c, s, r);
+    if (o == CHAT_AGAIN)
         o = retry(c, s, e);
-    if (c->arena.failed && o != STOP)
+    if (c->arena.failed && o != CHAT_STOP)
         err_set(e, ERR_MEMORY, "no memory for what the judge says");
     r->lost = s->lost;
-    if (o != AGAIN)
+    if (o != CHAT_AGAIN)
         s->state = FREE;
-    return o == DONE || o == GIVEN_UP;
+    return o == CHAT_DONE || o == CHAT_GIVEN_UP;
 }
 
 static void leave(struct chat *c)
@@ -631,7 +403,7 @@ static enum status slot_open(struct chat *c, struct slot *s, struct err *e)
     s->curl = curl_easy_init();
     if (!s->curl)
         return err_set(e, ERR_MEMORY, "no memory");
-    curl_easy_setopt(s->curl, CURLOPT_URL, c->url);
+    curl_easy_setopt(s->curl, CURLOPT_URL, c->url.completions);
     curl_easy_setopt(s->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(s->curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(s->curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -662,7 +434,8 @@ enum status chat_open(struct chat **out, const struct chat_options *o, struct er
         err_set(e, ERR_INTERNAL, "%d requests in flight", c->set.concurrency);
     else if (!(c->multi = curl_multi_init()))
         err_set(e, ERR_MEMORY, "no memory");
-    else if (take_key(c, o->key, e) == OK && take_url(c, e) == OK && make_headers(c, e) == OK)
+    else if (take_key(c, o->key, e) == OK &&
+             chat_url_read(&c->url, o->url, o->insecure_http, e) == OK && make_headers(c, e) == OK)
         for (int i = 0; i < c->set.concurrency && e->code == OK; i++)
             slot_open(c, &c->slots[i], e);
     if (e->code != OK) {
@@ -687,24 +460,46 @@ void chat_close(struct chat *c)
     if (c->key)
         explicit_bzero(c->key, strlen(c->key));
     free(c->key);
-    free(c->url);
-    free(c->host);
+    chat_url_free(&c->url);
     arena_free(&c->arena);
     curl_global_cleanup();
     free(c);
 }
 
+enum status chat_find_model(struct chat *c, struct arena *a, const char **name, struct err *e)
+{
+    struct slot one = { 0 };
+
+    *name = NULL;
+    if (slot_open(c, &one, e) == OK) {
+        curl_easy_setopt(one.curl, CURLOPT_URL, c->url.models);
+        curl_easy_setopt(one.curl, CURLOPT_HTTPGET, 1L);
+        CURLcode rc = curl_easy_perform(one.curl);
+        struct chat_answer in = answer_of(c, &one, rc);
+        const char *why = *one.detail ? one.detail : curl_easy_strerror(rc);
+        if (rc != CURLE_OK)
+            err_set(e, ERR_INCOMPLETE, "the judge at %s: %s", c->url.host,
+                    chat_excerpt(a, c->key, why, strlen(why), EXCERPT));
+        else
+            chat_answer_model(&in, a, name, e);
+    }
+    curl_easy_cleanup(one.curl);
+    str_free(&one.body);
+    str_free(&one.answer);
+    return e->code;
+}
+
 const char *chat_url(const struct chat *c)
 {
-    return c->url;
+    return c->url.completions;
 }
 
 const char *chat_host(const struct chat *c)
 {
-    return c->host;
+    return c->url.host;
 }
 
 bool chat_is_local(const struct chat *c)
 {
-    return c->local;
+    return c->url.local;
 }

@@ -10,6 +10,12 @@
 #include <stdint.h>
 #include "engine/base/arena.h"
 
+struct chat_failure {
+    void *tag;                      /* of the request */
+    long status;                    /* HTTP, 0: none came */
+    const char *code, *excerpt;     /* error.code or NULL; what came, without the key */
+};
+
 struct chat_options {
     const char *url;                /* http(s)://host/v1, or all of .../v1/chat/completions */
     const char *key;                /* or NULL: no Authorization header */
@@ -18,7 +24,11 @@ struct chat_options {
     int per_minute;                 /* most requests a minute; 0: any number */
     int wait_ms;                    /* before the second try, doubled after each; 0: 1000 */
     bool insecure_http;             /* http:// to any host, not just to this machine and network */
+    bool may_refuse;                /* a refused temperature or max_tokens ends the request, not all */
     enum status (*stopped)(void);   /* not OK: leave at once with this status; or NULL */
+    /* Told of every try that gave no reply, the last ones included; or NULL. */
+    void (*failed)(void *user, const struct chat_failure *f);
+    void *user;
 };
 
 struct chat;                        /* borrows the strings of its options */
@@ -29,6 +39,10 @@ const char *chat_url(const struct chat *c);     /* in one form: https://host/v1/
 const char *chat_host(const struct chat *c);
 bool chat_is_local(const struct chat *c);       /* this machine: nobody sends a bill */
 
+/* The one model that the endpoint lists, in the arena; asks it. ERR_USAGE when it lists several or
+ * none. For before the first chat_ask. */
+enum status chat_find_model(struct chat *c, struct arena *a, const char **name, struct err *e);
+
 /* Sends the body (copied), whose reply comes with this tag. False: as many as allowed are under
  * way; take one with chat_next first. */
 bool chat_ask(struct chat *c, const char *body, size_t n, void *tag);
@@ -38,6 +52,10 @@ struct chat_reply {
     const char *missing;            /* why there is no reply, else NULL */
     const char *text;               /* NULL: a reply without a text (a content filter) */
     const char *finish, *served;    /* finish_reason, the model's name; or NULL */
+    const char *id, *fingerprint;   /* the reply's, the system's; or NULL */
+    long status;                    /* HTTP, of the last try; 0: none came */
+    const char *code;               /* error.code, or NULL */
+    bool refused;                   /* missing since it does not take temperature or max_tokens */
     int64_t prompt_tokens, completion_tokens;   /* -1: the server did not say */
     int64_t ms;
     int lost;                       /* tries without an answer that may have been billed */

@@ -1,4 +1,5 @@
-/* judge.h -- replies -> marks, by a judge: a chat endpoint, or the demonstration's word overlap.
+/* judge.h -- replies -> marks, by a judge: a chat endpoint, recorded replies of one, or the
+ * demonstration's word overlap.
  *
  * A judge's reply is measured data: stored as it came, never replaced, asked for once. A call that
  * failed is missing, never a score. Who judged is part of the score. */
@@ -15,8 +16,9 @@ enum status judge_open(struct judge **out, const struct options *o, enum status 
                        struct err *e);
 void judge_close(struct judge *j);              /* NULL is fine */
 
-/* How often this judge judges the benchmark's whole set: the first extent of marks. */
-int judge_passes(const struct judge *j, const struct benchmark *b);
+/* How often this judge judges the split's whole set: the first extent of marks. Reads the recorded
+ * replies, if it is they who judge. */
+enum status judge_passes(struct judge *j, struct split *s, int *passes, struct err *e);
 
 /* Marks [passes][questions] of the selection's replies (NULL: missing): from the store, and what is
  * not there yet from the judge. Calls and cost are said first, and need a yes unless the endpoint
@@ -33,7 +35,7 @@ enum status judge_export(struct judge *j, struct split *s, const char *const *re
                          struct results *store, struct str *out, size_t *missing, struct err *e);
 
 /* The name that the marks of the last judge_all carry: the served model's, the one asked for where
- * it differs, the profile where the call was not the official one. NULL: nothing was judged. */
+ * it differs, and whatever else makes the figures another judge's. NULL: nothing was judged. */
 const char *judge_name(const struct judge *j);
 
 #endif

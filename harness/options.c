@@ -55,14 +55,18 @@ static const struct verb_text {
       "of an image archive only the pictures that the split asks about are kept.",
       "llava-eval fetch --suite pope,mme --dry-run" },
     { "score", SCORE, "", 0, "score stored replies again, or a file of answers",
-      "With --answers FILE: JSON lines with question_id and text, made by any program. The store "
-      "is left alone unless --as gives them a label of their own.",
+      "With --answers FILE: JSON lines with question_id and text, made by any program; lmms-eval's "
+      "samples (.jsonl); VLMEvalKit's predictions (.xlsx, .tsv, .json). The store is left alone "
+      "unless --as gives them a label of their own.",
       "llava-eval score --benchmark pope --answers answers.jsonl --json" },
-    { "judge", JUDGE, "[export]", 1, "have stored replies judged (llavabench, mmvet), and score them",
+    { "judge", JUDGE, "[export|calibrate]", 1,
+      "have stored replies judged (llavabench, mmvet), and score them",
       "Calls, tokens and, with prices, the cost are said first. What was judged is stored and not "
       "asked again; a judgement that failed is missing, never a score. The judge's name is part of "
       "the score. judge export writes what it said, for score --reviews (one --benchmark, one "
-      "--model; to --out, or standard output).",
+      "--model; to --out, or standard output). judge calibrate judges the answers that LLaVA "
+      "published (--answers FILE --model llava-v1.5-13b) and prints this judge's offset from the "
+      "published figures.",
       "llava-eval judge --suite llavabench --judge https://api.openai.com/v1 --judge-model NAME "
       "--dry-run" },
     { "leaderboard", LEADERBOARD, "", 0, "tables from the store",
@@ -78,8 +82,11 @@ static const struct verb_text {
       "are compared. compare A B --prompts paper --prompts none is the table of both models under "
       "both sets, with the interaction; compare A with two --prompts, one model under both.",
       "llava-eval compare my-linear my-mlp --suite gqa,pope" },
-    { "export", EXPORT, "", 0, "write the file that a benchmark's server takes",
-      "The answers are checked before the file is written.",
+    { "export", EXPORT, "", 0, "write the files that a benchmark's server or official tool reads",
+      "Of --answers FILE, or of the newest run of --model in the store. All is checked before "
+      "anything is written. vqav2, vizwiz, gqa, mmvet: JSON; seed: JSON lines; mmbench: .xlsx; mme: "
+      "a folder with a file per task. With --reviews FILE (llavabench, mmvet): a folder with the "
+      "official script's own result files.",
       "llava-eval export --benchmark vqav2 --answers answers.jsonl --out upload.json" },
     { "show", SHOW, "[QUESTION_ID...]", INT_MAX, "questions with image path, prompt and reference",
       "Without a model: exactly what a model would read. With a store (--db) a page also has what "
@@ -145,8 +152,9 @@ static const struct option_text {
       "figures over what is answered, where the official rule would give none" },
 
     { "model", "model-path", 0, "PATH|HUB_ID[=LABEL]", MODELS, AT(models), 0, 0,
-      MODEL | FETCH | JUDGE, G_MODEL,
-      "a checkpoint; may be given several times. LABEL: its name in tables, enough for judge" },
+      MODEL | FETCH | JUDGE | EXPORT, G_MODEL,
+      "a checkpoint; may be given several times. LABEL: its name in tables, enough for judge and "
+      "export" },
     { "model-base", NULL, 0, "PATH", TEXT, AT(model_base), 0, 0, MODEL, G_MODEL,
       "the language model below a LoRA or a connector" },
     { "vision-tower", NULL, 0, "PATH", TEXT, AT(vision_tower), 0, 0, MODEL, G_MODEL,
@@ -177,17 +185,33 @@ static const struct option_text {
     { "seed", NULL, 0, "N", SEED, AT(seed), 0, 0, RUN | ASK, G_HOW, "for sampling" },
 
     { "judge", NULL, 0, "URL|demo", TEXT, AT(judge), 0, 0, RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
-      "who judges llavabench and mmvet: an OpenAI-compatible https://host/v1 (score and compare only "
-      "read what it said before); demo: word overlap, for the demonstration" },
-    { "judge-model", NULL, 0, "NAME", TEXT, AT(judge_model), 0, 0, RUN | SCORE | JUDGE | COMPARE,
-      G_JUDGE,
-      "the judge's exact name there" },
-    { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100, RUN | SCORE | JUDGE | COMPARE,
-      G_JUDGE,
-      "how often the whole set is judged; 3 by default" },
-    { "judge-profile", NULL, 0, "classic|reasoning", ONE_OF, AT(judge_profile), 0, 0,
+      "who judges llavabench and mmvet: an OpenAI-compatible https://host/v1 (score and compare "
+      "only read what it said before); demo: word overlap, for the demonstration" },
+    { "judge-model", NULL, 0, "NAME|auto", TEXT, AT(judge_model), 0, 0,
+      RUN | SCORE | JUDGE | COMPARE | EXPORT, G_JUDGE,
+      "the judge's exact name there; auto: the only one that the endpoint lists" },
+    { "judge-label", NULL, 0, "TEXT", TEXT, AT(judge_label), 0, 0,
       RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
-      "classic: temperature and token limit as the official script; reasoning: neither" },
+      "more of the judge's identity: the hash of a local judge's weights, say" },
+    { "judge-replay", NULL, 0, "FILE", TEXT, AT(judge_replay), 0, 0,
+      RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
+      "recorded replies answer in a judge's place (of one benchmark); what they lack is missing" },
+    { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100,
+      RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
+      "how often the whole set is judged; 3 by default" },
+    { "judge-refresh", NULL, 0, NULL, FLAG, AT(judge_refresh), 0, 0, RUN | JUDGE, G_JUDGE,
+      "judge again, behind the passes that are stored; those stay" },
+    { "judge-first-pass", NULL, 0, "N", WHOLE, AT(judge_first_pass), 0, 1000000,
+      RUN | SCORE | JUDGE | COMPARE, G_JUDGE, "number of the first pass, 0 by default" },
+    { "judge-profile", NULL, 0, "classic|reasoning|auto", ONE_OF, AT(judge_profile), 0, 0,
+      RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
+      "classic: temperature and token limit as the official script; reasoning: neither; auto: the "
+      "second once the first is refused" },
+    { "judge-system", NULL, 0, "separate|merge", ONE_OF, AT(judge_system), 0, 0,
+      RUN | SCORE | JUDGE | COMPARE, G_JUDGE,
+      "merge: no system message, its text in front of the user's" },
+    { "judge-strip-think", NULL, 0, NULL, FLAG, AT(judge_strip_think), 0, 0,
+      RUN | SCORE | JUDGE | COMPARE | EXPORT, G_JUDGE, "read replies behind their first </think>" },
     { "judge-key-env", NULL, 0, "NAME", TEXT, AT(judge_key_env), 0, 0, RUN | JUDGE, G_JUDGE,
       "the variable that holds the key, OPENAI_API_KEY by default" },
     { "judge-concurrency", NULL, 0, "N", WHOLE, AT(judge_concurrency), 1, 64, RUN | JUDGE, G_JUDGE,
@@ -212,7 +236,7 @@ static const struct option_text {
     { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | COMPARE | LIST | DESCRIBE, G_OUT,
       "benchmarks, each in its official layout below DIR/NAME" },
     { "db", NULL, 0, "FILE", TEXT, AT(db), 0, 0,
-      RUN | SCORE | JUDGE | LEADERBOARD | COMPARE | SHOW, G_OUT,
+      RUN | SCORE | JUDGE | EXPORT | LEADERBOARD | COMPARE | SHOW, G_OUT,
       "the store of replies and scores; llava-eval.db by default" },
     { "mirror", NULL, 0, "URL|DIR", TEXT, AT(mirror), 0, 0, RUN | FETCH, G_OUT,
       "take https://host/path from URL/host/path instead" },
@@ -228,14 +252,14 @@ static const struct option_text {
       "keep downloaded archives once they are unpacked" },
     { "optional", NULL, 0, NULL, FLAG, AT(optional), 0, 0, FETCH, G_OUT,
       "fetch what describe calls optional, too" },
-    { "answers", NULL, 0, "FILE", TEXT, AT(answers), 0, 0, SCORE | EXPORT, G_OUT,
-      "JSON lines with question_id and text" },
+    { "answers", NULL, 0, "FILE", TEXT, AT(answers), 0, 0, SCORE | EXPORT | JUDGE, G_OUT,
+      "answers of any program: LLaVA's, lmms-eval's or VLMEvalKit's file" },
     { "as", NULL, 0, "LABEL", TEXT, AT(as), 0, 0, SCORE, G_OUT,
       "keep the answers of --answers in the store, under this name" },
-    { "reviews", NULL, 0, "FILE", TEXT, AT(reviews), 0, 0, SCORE, G_OUT,
+    { "reviews", NULL, 0, "FILE", TEXT, AT(reviews), 0, 0, SCORE | EXPORT, G_OUT,
       "recorded judge replies (llavabench, mmvet)" },
     { "out", NULL, 0, "FILE", TEXT, AT(out), 0, 0, EXPORT | JUDGE, G_OUT,
-      "where to write" },
+      "the file, or the folder, to write" },
     { "image", NULL, 0, "FILE", TEXT, AT(image), 0, 0, ASK, G_OUT, "a picture" },
     { "prompt", NULL, 0, "TEXT", TEXT, AT(prompt), 0, 0, ASK, G_OUT, "the question" },
     { "prompt-raw", NULL, 0, NULL, FLAG, AT(prompt_raw), 0, 0, ASK, G_OUT,
@@ -288,7 +312,7 @@ static const struct { const char *name, *meaning; } environment[] = {
     { "HF_HUB_OFFLINE", "1: never ask the hub" },
     { "XDG_CACHE_HOME", "data and checkpoints go to llava-eval below it (~/.cache)" },
     { "OPENAI_API_KEY", "sent to the judge of --judge, and to nobody else" },
-    { "OPENAI_BASE_URL", "the judge of the verb judge, where --judge names none" },
+    { "OPENAI_BASE_URL", "the judge of judge, and of --judge-model, where --judge names none" },
     { "http_proxy, https_proxy, no_proxy", "as curl reads them" },
     { "SLURM_ARRAY_TASK_ID, ..., SLURM_PROCID", "the shard of run, unless --shard is given" },
     { "CUDA_VISIBLE_DEVICES", "the GPUs that cuda:0, cuda:1 ... count" },
@@ -851,10 +875,28 @@ static enum status settle_demo(struct options *o, struct err *e)
     return e->code;
 }
 
+/* A file of recorded replies is of one benchmark. */
+static enum status settle_replay(struct options *o, struct err *e)
+{
+    int judged = 0;
+    for (int i = 0; i < o->n_suite; i++)
+        judged += benchmark_find(o->suite[i].benchmark)->judge_mark != NULL;
+    if (judged != 1)
+        return err_set(e, ERR_USAGE, "--judge-replay holds the replies to one judged benchmark: name it "
+                       "with --suite (%d are)", judged);
+    if (o->judge && !o->demo)
+        return err_set(e, ERR_USAGE, "--judge-replay answers in the judge's place: leave --judge out");
+    return OK;
+}
+
 /* The judge's address and key: no default but the verb's own variable. */
 static enum status settle_judge(struct options *o, const struct verb_text *verb, struct err *e)
 {
-    if (verb->bit == JUDGE && !o->judge && !(o->judge = variable("OPENAI_BASE_URL")))
+    if (o->judge_replay)
+        return settle_replay(o, e);
+    if (!o->judge && (verb->bit == JUDGE || (o->judge_model && verb->bit & (RUN | SCORE))))
+        o->judge = variable("OPENAI_BASE_URL");
+    if (verb->bit == JUDGE && !o->judge)
         return err_set(e, ERR_USAGE, "judge needs --judge URL and --judge-model NAME: there is no "
                        "default judge");
     if (!o->judge || !strcmp(o->judge, "demo"))
@@ -917,7 +959,7 @@ enum status options_parse(struct options *o, int argc, char **argv, struct err *
 {
     *o = (struct options){ .db = "llava-eval.db", .device = "auto", .dtype = "auto",
                            .template = "auto", .image_mode_name = "config", .top_p = 1,
-                           .judge_profile = "classic", .judge_key_env = "OPENAI_API_KEY",
+                           .judge_profile = "classic", .judge_system = "separate", .judge_key_env = "OPENAI_API_KEY",
                            .judge_concurrency = 4, .judge_timeout = 120, .judge_retries = 6,
                            .judge_max_cost = -1 };
     read_environment(o);

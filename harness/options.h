@@ -36,7 +36,11 @@ struct options {
     int top_k, num_beams, max_new_tokens;   /* 0: the benchmark's own */
     uint64_t seed;
     const char *judge, *judge_model;        /* URL or "demo"; NULL */
-    const char *judge_profile, *judge_key_env;      /* "classic", "reasoning"; a variable's name */
+    const char *judge_profile, *judge_key_env;      /* "classic", "reasoning", "auto"; a variable */
+    const char *judge_system, *judge_label;         /* "separate", "merge"; words for the name, or NULL */
+    const char *judge_replay;               /* a reviews file that answers in the judge's place */
+    bool judge_strip_think, judge_refresh;
+    int judge_first_pass;
     int judge_runs;                         /* 0: the benchmark's own */
     int judge_concurrency, judge_timeout, judge_retries, judge_rpm;     /* rpm 0: any number */
     double judge_max_cost;                  /* below 0: none */

@@ -384,8 +384,8 @@ enum status pairing_split(const struct options *o, struct results *store, struct
     }
     if (split_open(&p.split, o, item, e) != OK)
         goto done;
-    if (out->benchmark->judge_mark)
-        p.passes = judge_passes(judge, out->benchmark);
+    if (out->benchmark->judge_mark && judge_passes(judge, &p.split, &p.passes, e) != OK)
+        goto done;
     p.asked = arena_array(&p.arena, p.split.questions.n + 1, sizeof *p.asked);
     for (int arm = 0; arm < n_arms && e->code == OK; arm++)
         if (read_replies(&p, runs[arm], arm, e) == OK &&

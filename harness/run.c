@@ -243,6 +243,39 @@ static const char *decode_settings(const struct options *o, const struct benchma
                      o->max_new_tokens ? o->max_new_tokens : b->max_new_tokens);
 }
 
+enum status run_note_split(const struct split *s, struct results *store, int64_t *dataset,
+                           struct err *e)
+{
+    struct results_dataset rd = { .benchmark = s->benchmark->name, .split = s->name,
+                                  .sha256 = s->hash, .n = s->questions.n,
+                                  .official = s->official };
+    if (results_dataset(store, &rd, dataset, e) != OK)
+        return e->code;
+    struct results_question *qs = calloc(s->questions.n + 1, sizeof *qs);
+    if (!qs)
+        return err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
+    for (size_t i = 0; i < s->questions.n; i++) {
+        const struct question *q = &s->questions.at[i];
+        qs[i] = (struct results_question){ .key = q->id, .image = q->image, .text = q->text,
+                                           .reference = q->reference, .category = q->category };
+    }
+    results_questions(store, *dataset, qs, s->questions.n, e);
+    free(qs);
+    return e->code;
+}
+
+enum status run_newest(const struct results_run_row *runs, size_t n, const struct split *s,
+                       const char *label, const char *db, int64_t *run, struct err *e)
+{
+    *run = 0;
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(runs[i].benchmark, s->benchmark->name) && !strcmp(runs[i].split, s->name) &&
+            !strcmp(runs[i].model, label) && !strcmp(runs[i].dataset_sha256, s->hash))
+            *run = runs[i].id;
+    return *run ? OK : err_set(e, ERR_DATA, "%s: no run of %s over this %s:%s", db, label,
+                               s->benchmark->name, s->name);
+}
+
 static enum status find_run(const struct options *o, struct llava *m, const char *label,
                             const struct prompt_set *set, const char *conversation,
                             struct split *s, struct results *store, struct arena *a,
@@ -259,21 +292,8 @@ static enum status find_run(const struct options *o, struct llava *m, const char
     struct results_model rm = { .label = label, .weights_sha256 = info->weights_sha256,
                                 .connector = info->connector, .config = info->config_json,
                                 .n_parameters = info->n_parameters };
-    struct results_dataset rd = { .benchmark = b->name, .split = s->name, .sha256 = s->hash,
-                                  .n = s->questions.n, .official = s->official };
-    if (results_model(store, &rm, &model, e) != OK ||
-        results_dataset(store, &rd, &dataset, e) != OK)
+    if (results_model(store, &rm, &model, e) != OK || run_note_split(s, store, &dataset, e) != OK)
         return e->code;
-    struct results_question *qs = calloc(s->questions.n, sizeof *qs);
-    if (!qs)
-        return err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
-    for (size_t i = 0; i < s->questions.n; i++) {
-        const struct question *q = &s->questions.at[i];
-        qs[i] = (struct results_question){ .key = q->id, .image = q->image, .text = q->text,
-                                           .reference = q->reference, .category = q->category };
-    }
-    results_questions(store, dataset, qs, s->questions.n, e);
-    free(qs);
     struct results_run rr = {
         .model = model, .dataset = dataset, .prompts = prompt_set_name(set),
         .prompt_sha256 = prompt_sha, .conversation = conversation,
@@ -281,7 +301,7 @@ static enum status find_run(const struct options *o, struct llava *m, const char
         .decode = decode_settings(o, b, a), .program = llava_eval_version,
         .device = info->device, .host = host,
     };
-    return e->code == OK ? results_run(store, &rr, o->fresh, run_id, e) : e->code;
+    return results_run(store, &rr, o->fresh, run_id, e);
 }
 
 /* The selection's ordinals that have no reply yet, in asking order, into pending; replies that are

@@ -36,6 +36,14 @@ void split_free(struct split *s);
 const char *split_title(struct arena *a, const struct benchmark *b, const char *split,
                         const char *judge);
 
+/* The data set and its questions, noted in the store. */
+enum status run_note_split(const struct split *s, struct results *store, int64_t *dataset,
+                           struct err *e);
+/* The newest run of this label over the split's very data; ERR_DATA naming the store when there is
+ * none. */
+enum status run_newest(const struct results_run_row *runs, size_t n, const struct split *s,
+                       const char *label, const char *db, int64_t *run, struct err *e);
+
 /* SIGINT, SIGTERM, SIGUSR1 ask the loop to stop; a second one ends the program at once. */
 void run_catch_signals(void);
 enum status run_stopped(void);              /* OK, ERR_INTERRUPTED or ERR_TERMINATED */
@@ -52,6 +60,10 @@ enum status run_split(const struct options *o, struct llava *m, const char *labe
 struct judge;
 enum status run_score(struct judge *judge, struct split *s, const char *label,
                       struct results *store, int64_t run_id, size_t *missing, struct err *e);
+
+/* Scores again what the store holds, for the suite (only its judged benchmarks) and the labels that
+ * the options name. ERR_INCOMPLETE when answers or judgements are missing. */
+enum status run_score_stored(const struct options *o, bool only_judged, struct err *e);
 
 /* The scores themselves over the selection, from replies by ordinal (NULL: missing). draws: for the
  * standard errors, 0 for none. marks as benchmark_score takes them. Shared with `score --answers`. */

@@ -8,10 +8,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "benchmarks/reviews.h"
 #include "engine/base/file.h"
+#include "engine/base/sha256.h"
+#include "harness/fetch.h"
+#include "harness/import.h"
 #include "harness/judge.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
+#include "harness/version.h"
 
 enum { OUTPUT_LIMIT = 1 << 26 };
 
@@ -105,13 +110,17 @@ enum status run_score(struct judge *judge, struct split *s, const char *label,
     const struct benchmark *b = s->benchmark;
     struct arena a = { 0 };
     struct scores sc;
-    int passes = b->judge_mark ? judge_passes(judge, b) : 1;
+    int passes = 1;
     const char **replies = arena_array(&a, s->questions.n, sizeof *replies);
-    struct mark *marks = b->judge_mark
-        ? arena_array(&a, (size_t)passes * s->questions.n, sizeof *marks) : NULL;
+    struct mark *marks = NULL;
 
     scores_init(&sc, &a);
     *missing = 0;
+    if (b->judge_mark) {
+        if (judge_passes(judge, s, &passes, e) != OK)
+            goto done;
+        marks = arena_array(&a, (size_t)passes * s->questions.n, sizeof *marks);
+    }
     if (a.failed) {
         err_set(e, ERR_MEMORY, "no memory to score %zu questions", s->questions.n);
         goto done;
@@ -184,32 +193,111 @@ static void print_scores(const struct options *o, const struct split *s, const s
     str_free(&out);
 }
 
-static void warn_about(const struct answers *a, const char *path)
+/* Marks, and who gave them: of recorded reviews, or of the demonstration's judge. */
+struct judged { struct mark *marks; int passes; const char *judge; };
+
+static enum status read_reviews(const struct options *o, struct split *s, struct arena *a,
+                                struct judged *j, struct scores *extra, struct err *e)
 {
-    if (a->unreadable)
-        say_warning("%s: %zu lines are no JSON object: skipped", path, a->unreadable);
-    if (a->unknown)
-        say_warning("%s: %zu lines answer no question of the split: skipped", path, a->unknown);
-    if (a->repeated)
-        say_warning("%s: %zu questions are answered more than once", path,
-                    a->repeated);
+    const struct benchmark *b = s->benchmark;
+    struct review_rules rules = { .partial = o->partial, .strip_think = o->judge_strip_think };
+    struct reviews in;
+    struct err none = { 0 };                                /* other forms name no judge */
+
+    if (b->reviews(&s->questions, o->reviews, &rules, a, &j->marks, &j->passes, extra, e) != OK)
+        return e->code;
+    rules.partial = true;
+    j->judge = reviews_read(&s->questions, o->reviews, true, &rules, b->review_question, a, &in,
+                            &none) == OK ? reviews_judge(&in, a) : "recorded";
+    return OK;
 }
 
-/* The answers of --answers, judged without a store. */
 static enum status judge_given(const struct options *o, struct split *s,
-                               const char *const *replies, struct arena *a, struct mark **marks,
-                               int *passes, struct err *e)
+                               const char *const *replies, struct arena *a, struct judged *j,
+                               struct err *e)
 {
     struct judge *judge = NULL;
 
-    if (judge_open(&judge, o, run_stopped, e) != OK)
-        return e->code;
-    *passes = judge_passes(judge, s->benchmark);
-    *marks = arena_array(a, (size_t)*passes * s->questions.n, sizeof **marks);
-    if (*marks)
-        judge_all(judge, s, o->answers, replies, NULL, *marks, e);
+    if (judge_open(&judge, o, run_stopped, e) == OK &&
+        judge_passes(judge, s, &j->passes, e) == OK) {
+        j->marks = arena_array(a, (size_t)j->passes * s->questions.n, sizeof *j->marks);
+        if (j->marks && judge_all(judge, s, o->answers, replies, NULL, j->marks, e) == OK)
+            j->judge = judge_name(judge) ? arena_str(a, judge_name(judge)) : NULL;
+    }
     judge_close(judge);
     return e->code;
+}
+
+/* ---- kept under a label ------------------------------------------------------------------------ */
+
+/* A run of answers made elsewhere: known by label, data and the file itself. How it was asked, and
+ * by what weights, nobody knows. */
+static enum status note_foreign_run(const struct options *o, struct split *s, struct results *store,
+                                    int64_t *run, struct err *e)
+{
+    struct results_model model = { .label = o->as, .weights_sha256 = "" };
+    struct results_run row = {
+        .prompts = "unknown", .conversation = "unknown", .image_mode = "unknown",
+        .dtype = "unknown", .decode = "{}", .program = llava_eval_version, .device = "elsewhere",
+        .host = "elsewhere" };
+    unsigned char hash[SHA256_SIZE];
+    char hex[SHA256_HEX];
+    struct fetch_state state = { 0 };
+    struct err none = { 0 };
+
+    fetch_look(o, s->benchmark, s->name, &state, &none);
+    s->official = state.official;
+    if (sha256_file(o->answers, hash, e) != OK ||
+        results_model(store, &model, &row.model, e) != OK ||
+        run_note_split(s, store, &row.dataset, e) != OK)
+        return e->code;
+    sha256_hex(hash, hex);
+    row.prompt_sha256 = hex;
+    return results_run(store, &row, false, run, e);
+}
+
+/* sc: NULL where a server scores. */
+static enum status keep_as(const struct options *o, struct split *s, const struct answers *given,
+                           const struct scores *sc, const char *judge, bool partial, struct err *e)
+{
+    struct results *store = NULL;
+    struct arena a = { 0 };
+    const char **texts = arena_array(&a, s->questions.n, sizeof *texts);
+    int64_t run;
+
+    if (!texts)
+        err_set(e, ERR_MEMORY, "no memory for %zu answers", s->questions.n);
+    else if (results_open(&store, o->db, RESULTS_WRITE, e) == OK &&
+             note_foreign_run(o, s, store, &run, e) == OK &&
+             results_replies(store, run, s->questions.n, &a, texts, NULL, e) == OK &&
+             results_begin(store, e) == OK) {
+        for (size_t i = 0; i < s->questions.n && e->code == OK; i++) {
+            struct results_reply reply = { .text = given->text[i], .finish = "unknown" };
+            if (given->text[i] && !texts[i])
+                results_reply_add(store, run, i, &reply, e);
+        }
+        if (e->code == OK && results_commit(store, e) == OK && sc)
+            put_scores(s, store, run, sc, judge, partial, e);
+        if (e->code == OK && !given->missing)
+            results_run_finish(store, run, e);
+    }
+    if (e->code == OK)
+        say_note("%s: kept as %s in %s", o->answers, o->as, o->db);
+    results_close(store);
+    arena_free(&a);
+    return e->code;
+}
+
+/* ---- score --answers --------------------------------------------------------------------------- */
+
+static enum status check_command(const struct options *o, const struct benchmark *b, struct err *e)
+{
+    if (b->judge_mark && !o->reviews && !o->judge)
+        return err_set(e, ERR_USAGE, "%s is scored by a judge: give its recorded replies with "
+                       "--reviews", b->name);
+    if (o->as && !o->answers)
+        return err_set(e, ERR_USAGE, "--as keeps the answers of --answers FILE: none are given");
+    return OK;
 }
 
 /* Every reply as given; the marks of --reviews for a judged benchmark. */
@@ -219,44 +307,42 @@ static enum status score_file(const struct options *o, struct split *s, struct e
     struct arena a = { 0 };
     struct answers given = { 0 };
     struct scores sc, extra;
-    struct mark *marks = NULL;
+    struct judged j = { .passes = 1 };
     size_t missing = 0;
-    int passes = 1;
 
     scores_init(&sc, &a);
     scores_init(&extra, &a);
-    if (b->judge_mark && !o->reviews && !o->judge) {
-        err_set(e, ERR_USAGE, "%s is scored by a judge: give its recorded replies with --reviews",
-                b->name);
+    if (check_command(o, b, e) != OK)
         goto done;
-    }
     if (o->answers) {
-        if (answers_read(b, &s->questions, o->answers, &given, &a, e) != OK)
+        if (import_answers(b, &s->questions, o->answers, &given, &a, e) != OK)
             goto done;
-        warn_about(&given, o->answers);
+        import_warn(&given, o->answers);
     } else {                                /* reviews alone: every question counts as answered */
         given.text = arena_array(&a, s->questions.n, sizeof *given.text);
         for (size_t i = 0; given.text && i < s->questions.n; i++)
             given.text[i] = "";
     }
     if (is_exported(s)) {
-        err_set(e, ERR_USAGE, "%s:%s is scored by a server: use llava-eval export", b->name, s->name);
+        if (o->as)
+            keep_as(o, s, &given, NULL, NULL, false, e);
+        else
+            err_set(e, ERR_USAGE, "%s:%s is scored by a server: use llava-eval export", b->name,
+                    s->name);
         goto done;
     }
-    if (o->reviews) {
-        if (b->reviews(&s->questions, o->reviews, o->partial, &a, &marks, &passes, &extra, e) != OK)
-            goto done;
-    } else if (b->judge_mark) {
-        if (judge_given(o, s, given.text, &a, &marks, &passes, e) != OK)
-            goto done;
-    }
+    if (o->reviews ? read_reviews(o, s, &a, &j, &extra, e) != OK
+                   : b->judge_mark && judge_given(o, s, given.text, &a, &j, e) != OK)
+        goto done;
     if (a.failed)
         err_set(e, ERR_MEMORY, "no memory to score %zu questions", s->questions.n);
-    else if (run_tally(s, given.text, marks, passes, o->partial, SCORE_DRAWS, &sc, &missing, e) ==
-             OK) {
+    else if (run_tally(s, given.text, j.marks, j.passes, o->partial, SCORE_DRAWS, &sc, &missing,
+                       e) == OK) {
         for (size_t i = 0; i < extra.n; i++)
             scores_add(&sc, extra.at[i].value, extra.at[i].n, "%s", extra.at[i].metric);
         print_scores(o, s, &sc, missing);
+        if (o->as)
+            keep_as(o, s, &given, &sc, j.judge, missing > 0, e);
         if (missing)
             err_set(e, ERR_INCOMPLETE, "%s: %zu of %zu questions have no answer", b->name, missing,
                     s->questions.n);
@@ -295,7 +381,7 @@ static enum status leave_out_unasked(struct split *s, struct results *store, int
 }
 
 /* Scores again what the store holds, for the suite asked for. */
-static enum status score_stored(struct options *o, bool only_judged, struct err *e)
+enum status run_score_stored(const struct options *o, bool only_judged, struct err *e)
 {
     struct results *store = NULL;
     struct judge *judge = NULL;
@@ -338,81 +424,7 @@ done:
     return e->code;
 }
 
-/* ---- judge ----------------------------------------------------------------------------------- */
-
-/* The newest run of the model, or 0. */
-static int64_t newest_run(const struct options *o, const struct results_run_row *runs, size_t n,
-                          const struct split *s)
-{
-    int64_t id = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(runs[i].benchmark, s->benchmark->name) && !strcmp(runs[i].split, s->name) &&
-            !strcmp(runs[i].model, o->models[0].label) && !strcmp(runs[i].dataset_sha256, s->hash))
-            id = runs[i].id;
-    return id;
-}
-
-static enum status write_reviews(const struct options *o, const struct str *out, size_t missing,
-                                 struct err *e)
-{
-    if (out->failed)
-        err_set(e, ERR_MEMORY, "no memory for the reviews");
-    else if (o->out)
-        file_write(o->out, out->at, out->n, e);
-    else if (fwrite(out->at, 1, out->n, stdout) != out->n)
-        err_set(e, ERR_INTERNAL, "cannot write to standard output");
-    if (e->code == OK && missing)
-        err_set(e, ERR_INCOMPLETE, "%zu judgements are missing: have them made with llava-eval "
-                "judge", missing);
-    return e->code;
-}
-
-static enum status export_run(const struct options *o, struct judge *judge, struct split *s,
-                              struct results *store, struct err *e)
-{
-    struct arena a = { 0 };
-    struct results_run_row *runs = NULL;
-    struct str out;
-    size_t n = 0, missing = 0;
-    int64_t run = 0;
-    const char **replies = arena_array(&a, s->questions.n, sizeof *replies);
-
-    str_init(&out, OUTPUT_LIMIT);
-    if (!replies)
-        err_set(e, ERR_MEMORY, "no memory for %zu replies", s->questions.n);
-    else if (split_leave_out_unasked(s, e) == OK &&
-             results_runs(store, &a, &runs, &n, e) == OK && !(run = newest_run(o, runs, n, s)))
-        err_set(e, ERR_DATA, "%s: no run of %s over this %s", o->db, o->models[0].label,
-                s->benchmark->name);
-    else if (e->code == OK &&
-             results_replies(store, run, s->questions.n, &a, replies, NULL, e) == OK &&
-             judge_export(judge, s, replies, store, &out, &missing, e) == OK)
-        write_reviews(o, &out, missing, e);
-    str_free(&out);
-    arena_free(&a);
-    return e->code;
-}
-
-static enum status export_reviews(const struct options *o, struct err *e)
-{
-    struct results *store = NULL;
-    struct judge *judge = NULL;
-    struct split s = { 0 };
-
-    if (!o->suite_given || o->n_suite != 1 || o->n_models != 1 ||
-        !benchmark_find(o->suite[0].benchmark)->judge_mark)
-        return err_set(e, ERR_USAGE, "judge export needs one judged --benchmark and one --model");
-    if (judge_open(&judge, o, run_stopped, e) == OK &&
-        results_open(&store, o->db, RESULTS_READ, e) == OK &&
-        split_open(&s, o, &o->suite[0], e) == OK)
-        export_run(o, judge, &s, store, e);
-    split_free(&s);
-    judge_close(judge);
-    results_close(store);
-    return e->code;
-}
-
-static enum status then_leaderboard(struct options *o, enum status status)
+enum status then_leaderboard(struct options *o, enum status status)
 {
     struct err table = { 0 };
     if (status == OK || status == ERR_INCOMPLETE)
@@ -420,23 +432,12 @@ static enum status then_leaderboard(struct options *o, enum status status)
     return status;
 }
 
-enum status verb_judge(struct options *o, struct err *e)
-{
-    if (o->n_words && strcmp(o->words[0], "export"))
-        return err_set(e, ERR_USAGE, "judge does not know \"%s\", only export", o->words[0]);
-    if (o->n_words)
-        return export_reviews(o, e);
-    run_catch_signals();
-    enum status status = score_stored(o, true, e);
-    return o->dry_run ? status : then_leaderboard(o, status);
-}
-
 enum status verb_score(struct options *o, struct err *e)
 {
     struct split s = { 0 };
 
     if (!o->answers && !o->reviews)
-        return then_leaderboard(o, score_stored(o, false, e));
+        return then_leaderboard(o, run_score_stored(o, false, e));
     if (o->n_suite != 1)
         return err_set(e, ERR_USAGE, "score --answers needs one --benchmark NAME");
     if (split_open(&s, o, &o->suite[0], e) == OK)

@@ -1,15 +1,12 @@
-/* verb_run.c -- run and export: answers come in, tables and submission files go out. */
+/* verb_run.c -- run: for each model and benchmark, answers come in, the table goes out. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/file.h"
 #include "harness/fetch.h"
 #include "harness/judge.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
-
-enum { OUTPUT_LIMIT = 1 << 30 };
 
 /* Keeps the first failure of several steps that go on after one. */
 static void remember(enum status *first, enum status s)
@@ -17,8 +14,6 @@ static void remember(enum status *first, enum status s)
     if (*first == OK)
         *first = s;
 }
-
-/* ---- run ------------------------------------------------------------------------------------ */
 
 static bool has_split(const struct options *o, int upto, const struct suite_item *item)
 {
@@ -159,48 +154,5 @@ done:
         return err_set(e, first, "some answers or judgements are missing: see the marks in the table");
     if (e->code == OK && first != OK)
         return err_set(e, first, "not everything could be run: see the messages above");
-    return e->code;
-}
-
-/* ---- export ---------------------------------------------------------------------------------- */
-
-static enum status export_answers(const struct options *o, struct split *s, struct err *e)
-{
-    struct arena a = { 0 };
-    struct answers given = { 0 };
-    struct str out;
-
-    str_init(&out, OUTPUT_LIMIT);
-    if (answers_read(s->benchmark, &s->questions, o->answers, &given, &a, e) == OK &&
-        s->benchmark->export(&s->questions, &given, &out, e) == OK) {
-        if (out.failed)
-            err_set(e, ERR_MEMORY, "no memory for %s", o->out);
-        else
-            file_write(o->out, out.at, out.n, e);
-    }
-    if (e->code == OK) {
-        say_note("%s: %zu answers, %zu bytes", o->out, s->questions.n - given.missing, out.n);
-        if (given.missing)
-            err_set(e, ERR_INCOMPLETE, "%s: %zu of %zu questions have no answer", o->out,
-                    given.missing, s->questions.n);
-    }
-    answers_free(&given);
-    str_free(&out);
-    arena_free(&a);
-    return e->code;
-}
-
-enum status verb_export(struct options *o, struct err *e)
-{
-    struct split s = { 0 };
-
-    if (o->n_suite != 1 || !o->answers || !o->out)
-        return err_set(e, ERR_USAGE, "export needs --benchmark NAME, --answers FILE and --out FILE");
-    if (!benchmark_find(o->suite[0].benchmark)->export)
-        return err_set(e, ERR_USAGE, "%s has no server file to write: score it with llava-eval score",
-                       o->suite[0].benchmark);
-    if (split_open(&s, o, &o->suite[0], e) == OK)
-        export_answers(o, &s, e);
-    split_free(&s);
     return e->code;
 }

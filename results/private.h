@@ -8,7 +8,7 @@
 
 struct results {
     sqlite3 *db;
-    sqlite3_stmt *add_reply, *add_judgement, *find_judgement;   /* prepared once, reused */
+    sqlite3_stmt *add_reply, *add_judgement, *find_judgement, *add_error;    /* prepared once */
     char *path;
     int lock;                   /* descriptor of the lock file; -1 when reading */
     bool in_transaction;
@@ -25,6 +25,13 @@ enum status results_prepare(struct results *r, sqlite3_stmt **q, const char *sql
 
 /* Runs statements without a result. */
 enum status results_exec(struct results *r, const char *sql, const char *doing, struct err *e);
+
+/* Binds a text that is borrowed until the step; NULL binds NULL. */
+void results_bind(sqlite3_stmt *q, int at, const char *text);
+
+/* Now, UTC, ISO 8601. */
+enum { RESULTS_TIME = 24 };
+void results_now(char out[RESULTS_TIME]);
 
 /* Text of a column, copied into the arena; NULL for NULL. */
 const char *results_text(struct arena *a, sqlite3_stmt *q, int column);

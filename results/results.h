@@ -97,7 +97,9 @@ struct results_judgement {
     const char *benchmark, *question, *judge;   /* judge: the name it was asked by */
     const char *served, *profile, *finish;      /* or NULL */
     const char *reply;                          /* NULL: no text */
+    const char *host, *response_id, *fingerprint;   /* or NULL */
     int64_t prompt_tokens, completion_tokens, http_ms;
+    bool usage_estimated;                       /* the server did not count */
 };
 /* Keeps the older row when there is one. */
 enum status results_judgement_add(struct results *r, const struct results_judgement *j,
@@ -108,6 +110,21 @@ enum status results_judgement_add(struct results *r, const struct results_judgem
 enum status results_judgement_find(struct results *r, const unsigned char request_sha256[32],
                                    int pass, int attempt, struct arena *a, const char **reply,
                                    const char **served, struct err *e);
+
+/* The first pass that no judgement of this judge (as asked for) of this benchmark has. */
+enum status results_judgement_next_pass(struct results *r, const char *benchmark, const char *judge,
+                                        int *pass, struct err *e);
+
+/* A call that gave no reply; never looked at by a scorer. */
+struct results_judge_error {
+    const char *benchmark, *question, *judge, *host;
+    int pass, attempt;
+    int64_t status;                             /* HTTP, 0: none came */
+    const char *code;                           /* or NULL */
+    const char *excerpt;
+};
+enum status results_judge_error_add(struct results *r, const struct results_judge_error *f,
+                                    struct err *e);
 
 /* ---- scores ---- */
 

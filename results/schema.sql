@@ -1,4 +1,5 @@
--- schema.sql -- the store, version 1 (PRAGMA user_version). Built into the program.
+-- schema.sql -- the store, version 1 (PRAGMA user_version); schema_2.sql and on bring it up to date.
+-- Built into the program.
 -- Times are UTC, ISO 8601. Hashes are lower-case hex but for judgement.request, 32 bytes.
 
 CREATE TABLE model (

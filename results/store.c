@@ -23,11 +23,11 @@
 #include "engine/base/file.h"
 #include "engine/base/str.h"
 
-extern const char schema_sql[];
+extern const char schema_sql[], schema_2_sql[];
 
-enum { APPLICATION_ID = 0x4C4C5645, BUSY_MS = 20000, TIME_SIZE = 24 };     /* "LLVE" */
+enum { APPLICATION_ID = 0x4C4C5645, BUSY_MS = 20000 };     /* "LLVE" */
 
-static const char *const migrations[] = { schema_sql };
+static const char *const migrations[] = { schema_sql, schema_2_sql };
 enum { VERSION = COUNT(migrations) };
 
 /* ---- small words ----------------------------------------------------------------------------- */
@@ -77,9 +77,9 @@ const char *results_text(struct arena *a, sqlite3_stmt *q, int column)
     return text ? arena_str(a, text) : NULL;
 }
 
-static void bind_text(sqlite3_stmt *q, int at, const char *text)    /* borrowed until the step */
+void results_bind(sqlite3_stmt *q, int at, const char *text)
 {
-    sqlite3_bind_text(q, at, text, -1, SQLITE_STATIC);              /* NULL binds NULL */
+    sqlite3_bind_text(q, at, text, -1, SQLITE_STATIC);
 }
 
 static void bind_number(sqlite3_stmt *q, int at, double value)
@@ -90,12 +90,12 @@ static void bind_number(sqlite3_stmt *q, int at, double value)
         sqlite3_bind_double(q, at, value);
 }
 
-static void now_text(char out[TIME_SIZE])
+void results_now(char out[RESULTS_TIME])
 {
     time_t now = time(NULL);
     struct tm tm;
     gmtime_r(&now, &tm);
-    strftime(out, TIME_SIZE, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    strftime(out, RESULTS_TIME, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
 /* One step that must give no row. Finalizes. */
@@ -255,6 +255,7 @@ void results_close(struct results *r)
     sqlite3_finalize(r->add_reply);
     sqlite3_finalize(r->add_judgement);
     sqlite3_finalize(r->find_judgement);
+    sqlite3_finalize(r->add_error);
     sqlite3_close(r->db);                   /* rolls back what was not committed; merges the WAL */
     if (r->lock >= 0)
         close(r->lock);
@@ -277,18 +278,18 @@ enum status results_model(struct results *r, const struct results_model *m, int6
                         : "UPDATE model SET label = ?3 WHERE weights = ?1 AND ?2 = ?2 AND label = ?3"
                           " RETURNING id", doing, e) != OK)
         return e->code;
-    bind_text(q, 1, m->weights_sha256);
-    bind_text(q, 2, connector);
-    bind_text(q, 3, m->label);
+    results_bind(q, 1, m->weights_sha256);
+    results_bind(q, 2, connector);
+    results_bind(q, 3, m->label);
     if (find_id(r, q, id, &found, doing, e) != OK || found)
         return e->code;
     if (results_prepare(r, &q, "INSERT INTO model (weights, connector, label, config, n_parameters)"
                         " VALUES (?1, ?2, ?3, ?4, ?5)", doing, e) != OK)
         return e->code;
-    bind_text(q, 1, m->weights_sha256);
-    bind_text(q, 2, connector);
-    bind_text(q, 3, m->label);
-    bind_text(q, 4, m->config);
+    results_bind(q, 1, m->weights_sha256);
+    results_bind(q, 2, connector);
+    results_bind(q, 3, m->label);
+    results_bind(q, 4, m->config);
     sqlite3_bind_int64(q, 5, m->n_parameters);
     enum status s = finish(r, q, doing, e);
     *id = sqlite3_last_insert_rowid(r->db);
@@ -305,18 +306,18 @@ enum status results_dataset(struct results *r, const struct results_dataset *d, 
     if (results_prepare(r, &q, "UPDATE dataset SET official = ?4 WHERE benchmark = ?1 AND split = ?2"
                         " AND hash = ?3 RETURNING id", doing, e) != OK)
         return e->code;
-    bind_text(q, 1, d->benchmark);
-    bind_text(q, 2, d->split);
-    bind_text(q, 3, d->sha256);
+    results_bind(q, 1, d->benchmark);
+    results_bind(q, 2, d->split);
+    results_bind(q, 3, d->sha256);
     sqlite3_bind_int(q, 4, d->official);
     if (find_id(r, q, id, &found, doing, e) != OK || found)
         return e->code;
     if (results_prepare(r, &q, "INSERT INTO dataset (benchmark, split, hash, official, n)"
                         " VALUES (?1, ?2, ?3, ?4, ?5)", doing, e) != OK)
         return e->code;
-    bind_text(q, 1, d->benchmark);
-    bind_text(q, 2, d->split);
-    bind_text(q, 3, d->sha256);
+    results_bind(q, 1, d->benchmark);
+    results_bind(q, 2, d->split);
+    results_bind(q, 3, d->sha256);
     sqlite3_bind_int(q, 4, d->official);
     sqlite3_bind_int64(q, 5, (sqlite3_int64)d->n);
     enum status s = finish(r, q, doing, e);
@@ -336,11 +337,11 @@ static enum status add_questions(struct results *r, int64_t dataset,
     for (size_t i = 0; i < n && e->code == OK; i++) {
         sqlite3_bind_int64(q, 1, dataset);
         sqlite3_bind_int64(q, 2, (sqlite3_int64)i);
-        bind_text(q, 3, qs[i].key);
-        bind_text(q, 4, qs[i].image);
-        bind_text(q, 5, qs[i].text);
-        bind_text(q, 6, qs[i].reference);
-        bind_text(q, 7, qs[i].category);
+        results_bind(q, 3, qs[i].key);
+        results_bind(q, 4, qs[i].image);
+        results_bind(q, 5, qs[i].text);
+        results_bind(q, 6, qs[i].reference);
+        results_bind(q, 7, qs[i].category);
         if (sqlite3_step(q) != SQLITE_DONE)
             results_fail(r, e, doing);
         sqlite3_reset(q);
@@ -373,17 +374,17 @@ static void bind_identity(sqlite3_stmt *q, const struct results_run *run)
 {
     sqlite3_bind_int64(q, 1, run->model);
     sqlite3_bind_int64(q, 2, run->dataset);
-    bind_text(q, 3, run->prompt_sha256);
-    bind_text(q, 4, run->image_mode);
-    bind_text(q, 5, run->dtype);
-    bind_text(q, 6, run->decode);
+    results_bind(q, 3, run->prompt_sha256);
+    results_bind(q, 4, run->image_mode);
+    results_bind(q, 5, run->dtype);
+    results_bind(q, 6, run->decode);
 }
 
 enum status results_run(struct results *r, const struct results_run *run, bool fresh, int64_t *id,
                         struct err *e)
 {
     static const char doing[] = "noting a run";
-    char now[TIME_SIZE];
+    char now[RESULTS_TIME];
     sqlite3_stmt *q;
     bool found = false;
 
@@ -401,15 +402,15 @@ enum status results_run(struct results *r, const struct results_run *run, bool f
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
                         doing, e) != OK)
         return e->code;
-    now_text(now);
+    results_now(now);
     bind_identity(q, run);
-    bind_text(q, 7, run->prompts);
-    bind_text(q, 8, run->conversation);
-    bind_text(q, 9, run->dtype_note);
-    bind_text(q, 10, run->program);
-    bind_text(q, 11, run->device);
-    bind_text(q, 12, run->host);
-    bind_text(q, 13, now);
+    results_bind(q, 7, run->prompts);
+    results_bind(q, 8, run->conversation);
+    results_bind(q, 9, run->dtype_note);
+    results_bind(q, 10, run->program);
+    results_bind(q, 11, run->device);
+    results_bind(q, 12, run->host);
+    results_bind(q, 13, now);
     enum status s = finish(r, q, doing, e);
     *id = sqlite3_last_insert_rowid(r->db);
     return s;
@@ -417,15 +418,15 @@ enum status results_run(struct results *r, const struct results_run *run, bool f
 
 enum status results_run_finish(struct results *r, int64_t run, struct err *e)
 {
-    char now[TIME_SIZE];
+    char now[RESULTS_TIME];
     sqlite3_stmt *q;
 
     if (results_prepare(r, &q, "UPDATE run SET finished = coalesce(finished, ?2) WHERE id = ?1",
                         "finishing a run", e) != OK)
         return e->code;
-    now_text(now);
+    results_now(now);
     sqlite3_bind_int64(q, 1, run);
-    bind_text(q, 2, now);
+    results_bind(q, 2, now);
     return finish(r, q, "finishing a run", e);
 }
 
@@ -468,9 +469,9 @@ enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
     sqlite3_stmt *q = r->add_reply;
     sqlite3_bind_int64(q, 1, run);
     sqlite3_bind_int64(q, 2, (sqlite3_int64)ordinal);
-    bind_text(q, 3, reply->text);
-    bind_text(q, 4, reply->error);
-    bind_text(q, 5, reply->finish);
+    results_bind(q, 3, reply->text);
+    results_bind(q, 4, reply->error);
+    results_bind(q, 5, reply->finish);
     sqlite3_bind_int(q, 6, reply->prompt_tokens);
     sqlite3_bind_int(q, 7, reply->reply_tokens);
     sqlite3_bind_double(q, 8, reply->ms);
@@ -586,71 +587,6 @@ enum status results_forget_failed(struct results *r, int64_t run, struct err *e)
     return finish(r, q, "forgetting failed replies", e);
 }
 
-/* ---- judgements ------------------------------------------------------------------------------ */
-
-enum status results_judgement_add(struct results *r, const struct results_judgement *j,
-                                  struct err *e)
-{
-    char now[TIME_SIZE];
-
-    if (!r->add_judgement &&
-        results_prepare(r, &r->add_judgement, "INSERT OR IGNORE INTO judgement (request, pass,"
-                        " attempt, benchmark, question, judge, served, profile, finish, reply,"
-                        " prompt_tokens, completion_tokens, http_ms, created) VALUES (?1, ?2, ?3, ?4,"
-                        " ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)", "writing a judgement",
-                        e) != OK)
-        return e->code;
-    sqlite3_stmt *q = r->add_judgement;
-    now_text(now);
-    sqlite3_bind_blob(q, 1, j->request_sha256, sizeof j->request_sha256, SQLITE_STATIC);
-    sqlite3_bind_int(q, 2, j->pass);
-    sqlite3_bind_int(q, 3, j->attempt);
-    bind_text(q, 4, j->benchmark);
-    bind_text(q, 5, j->question);
-    bind_text(q, 6, j->judge);
-    bind_text(q, 7, j->served);
-    bind_text(q, 8, j->profile);
-    bind_text(q, 9, j->finish);
-    bind_text(q, 10, j->reply);
-    sqlite3_bind_int64(q, 11, j->prompt_tokens);
-    sqlite3_bind_int64(q, 12, j->completion_tokens);
-    sqlite3_bind_int64(q, 13, j->http_ms);
-    bind_text(q, 14, now);
-    if (sqlite3_step(q) != SQLITE_DONE)
-        results_fail(r, e, "writing a judgement");
-    sqlite3_reset(q);
-    sqlite3_clear_bindings(q);
-    return e->code;
-}
-
-enum status results_judgement_find(struct results *r, const unsigned char request_sha256[32],
-                                   int pass, int attempt, struct arena *a, const char **reply,
-                                   const char **served, struct err *e)
-{
-    *reply = NULL;
-    if (served)
-        *served = NULL;
-    if (!r->find_judgement &&
-        results_prepare(r, &r->find_judgement, "SELECT reply, served FROM judgement WHERE request ="
-                        " ?1 AND pass = ?2 AND attempt = ?3", "reading a judgement", e) != OK)
-        return e->code;
-    sqlite3_stmt *q = r->find_judgement;
-    sqlite3_bind_blob(q, 1, request_sha256, 32, SQLITE_STATIC);
-    sqlite3_bind_int(q, 2, pass);
-    sqlite3_bind_int(q, 3, attempt);
-    int rc = sqlite3_step(q);
-    if (rc == SQLITE_ROW) {
-        *reply = sqlite3_column_type(q, 0) == SQLITE_NULL ? "" : results_text(a, q, 0);
-        if (served && sqlite3_column_type(q, 1) != SQLITE_NULL)
-            *served = results_text(a, q, 1);
-    } else if (rc != SQLITE_DONE) {
-        results_fail(r, e, "reading a judgement");
-    }
-    sqlite3_reset(q);
-    sqlite3_clear_bindings(q);
-    return e->code;
-}
-
 /* ---- scores ---------------------------------------------------------------------------------- */
 
 static enum status add_scores(struct results *r, int64_t run, const struct results_score *rows,
@@ -668,7 +604,7 @@ static enum status add_scores(struct results *r, int64_t run, const struct resul
         return e->code;
     for (size_t i = 0; i < n && e->code == OK; i++) {
         sqlite3_bind_int64(q, 1, run);
-        bind_text(q, 2, rows[i].metric);
+        results_bind(q, 2, rows[i].metric);
         sqlite3_bind_int64(q, 3, (sqlite3_int64)i);
         bind_number(q, 4, rows[i].value);
         bind_number(q, 5, rows[i].stderror);
@@ -676,7 +612,7 @@ static enum status add_scores(struct results *r, int64_t run, const struct resul
         sqlite3_bind_int(q, 7, rows[i].headline);
         sqlite3_bind_int(q, 8, rows[i].partial);
         sqlite3_bind_int(q, 9, rows[i].version);
-        bind_text(q, 10, rows[i].judge);
+        results_bind(q, 10, rows[i].judge);
         if (sqlite3_step(q) != SQLITE_DONE)
             results_fail(r, e, "writing scores");
         sqlite3_reset(q);

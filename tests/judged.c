@@ -1,15 +1,18 @@
 /* judged.c -- see judged.h. */
 #include "tests/judged.h"
 
+#include "benchmarks/reviews.h"
+
 enum status judged_score(struct fixture *f, const char *reviews, bool partial)
 {
+    struct review_rules rules = { .partial = partial };
     struct mark *marks = NULL;
     struct scores extra;
     int passes = 0;
     const char *replies[64];
     put("reviews.jsonl", reviews);
     scores_init(&extra, &f->arena);
-    enum status s = f->benchmark->reviews(&f->questions, "reviews.jsonl", partial, &f->arena,
+    enum status s = f->benchmark->reviews(&f->questions, "reviews.jsonl", &rules, &f->arena,
                                           &marks, &passes, &extra, &f->err);
     for (size_t i = 0; i < f->questions.n && CHECK(i < COUNT(replies)); i++)
         replies[i] = "";

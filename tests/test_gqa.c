@@ -102,22 +102,21 @@ TEST(gqa_partial_and_without_groups)
 TEST(gqa_exports_predictions)
 {
     struct fixture f;
-    struct str out;
+    struct exports out = { 0 };
     put_groups();
-    str_init(&out, 1 << 16);
     CHECK_OK(fixture_read(&f, "gqa", "testdev_balanced"), f.err);
     CHECK_OK(fixture_score(&f, LINE("201", "Red."), true), f.err);
     CHECK_INT(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), ERR_INCOMPLETE);
     CHECK(strstr(f.err.text, "the first is 11") != NULL);
     CHECK_OK(fixture_score(&f, replies, false), f.err);
     CHECK_OK(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), f.err);
-    CHECK_STR(out.at, "[{\"questionId\": \"201\", \"prediction\": \"red\"}, "
+    CHECK_STR(out.files[0].text.at, "[{\"questionId\": \"201\", \"prediction\": \"red\"}, "
                       "{\"questionId\": \"11\", \"prediction\": \"red\"}, "
                       "{\"questionId\": \"12\", \"prediction\": \"green\"}, "
                       "{\"questionId\": \"13\", \"prediction\": \"blue\"}, "
                       "{\"questionId\": \"14\", \"prediction\": \"cat\"}, "
                       "{\"questionId\": \"16\", \"prediction\": \"dog\"}]");
-    str_free(&out);
+    exports_free(&out);
     fixture_free(&f);
 }
 

@@ -4,13 +4,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sqlite3.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "benchmarks/reviews.h"
 #include "engine/base/file.h"
 #include "harness/chat.h"
 #include "harness/judge.h"
+#include "harness/judge_request.h"
 #include "harness/say.h"
 #include "tests/fixture.h"
 #include "tests/httpd.h"
@@ -508,7 +511,9 @@ static enum status judge(struct bench *b, enum status (*stopped)(void))
     b->name[0] = '\0';
     if (results_open(&store, "store.db", RESULTS_WRITE, &b->err) == OK &&
         judge_open(&j, &b->o, stopped, &b->err) == OK) {
-        CHECK_INT(judge_passes(j, b->split.benchmark), PASSES);
+        int passes = 0;
+        CHECK_OK(judge_passes(j, &b->split, &passes, &b->err), b->err);
+        CHECK_INT(passes, PASSES);
         judge_all(j, &b->split, "model", replies, store, b->marks[0], &b->err);
         if (judge_name(j))
             snprintf(b->name, sizeof b->name, "%s", judge_name(j));
@@ -552,7 +557,7 @@ TEST(judge_marks_depend_on_no_concurrency)
             CHECK_NEAR(b.marks[p][i].a, 0.1 * (i + 1) + 0.01 * (p + 1), 1e-12);
             CHECK(!b.marks[p][i].missing && !b.marks[p][i].unread);
         }
-    CHECK_STR(b.name, "judge-2024 as judge");
+    CHECK_STR(b.name, "judge-2024 as judge, prompt fbd9ef55e056");   /* not the official table */
     snprintf(body, sizeof body, "{\"model\":\"judge\",\"messages\":[{\"role\":\"user\",\"content\":"
              "\"Table\\nQ | G | P | C\\n\\nq one? | a | an \\\"a\\\"\\n | \"}],\"temperature\":0.0,"
              "\"max_tokens\":3}");
@@ -676,6 +681,7 @@ TEST(judge_export_is_a_reviews_file)
     struct results *store = NULL;
     struct str out;
     struct scores extra;
+    struct review_rules rules = { .partial = true };
     struct mark *marks = NULL;
     size_t missing = 0;
     int passes = 0, calls;
@@ -694,7 +700,7 @@ TEST(judge_export_is_a_reviews_file)
                                "\"maybe\",\"judge\":\"judge\",\"model_served\":\"judge-2024\"}\n";
     CHECK(!strncmp(out.at, line, strlen(line)));
     put("reviews.jsonl", out.at);
-    CHECK_OK(b.split.benchmark->reviews(&b.fixture.questions, "reviews.jsonl", true, &a, &marks,
+    CHECK_OK(b.split.benchmark->reviews(&b.fixture.questions, "reviews.jsonl", &rules, &a, &marks,
                                         &passes, &extra, &b.err), b.err);
     if (CHECK_INT(passes, PASSES))
         for (int p = 0; p < PASSES; p++)
@@ -726,7 +732,7 @@ TEST(judge_profile_and_name_are_part_of_the_request)
     b.o.judge_profile = "reasoning";
     CHECK_OK(judge(&b, go_on), b.err);
     CHECK_INT(httpd_calls(b.server), 2 * N * PASSES);
-    CHECK_STR(b.name, "judge-2024 as judge, reasoning");
+    CHECK_STR(b.name, "judge-2024 as judge, reasoning, prompt fbd9ef55e056");
     CHECK(strstr(b.script.body[N * PASSES], "\"max_completion_tokens\":4096") != NULL);
     CHECK(strstr(b.script.body[N * PASSES], "temperature") == NULL);
     CHECK(strstr(b.script.body[N * PASSES], "max_tokens") == NULL);
@@ -734,7 +740,7 @@ TEST(judge_profile_and_name_are_part_of_the_request)
     b.o.judge_model = "judge-2024";
     CHECK_OK(judge(&b, go_on), b.err);
     CHECK_INT(httpd_calls(b.server), 3 * N * PASSES);
-    CHECK_STR(b.name, "judge-2024");
+    CHECK_STR(b.name, "judge-2024, prompt fbd9ef55e056");
     bench_close(&b);
 }
 
@@ -838,7 +844,7 @@ TEST(judge_is_part_of_the_score)
     b.o.judge = b.url;
     row = score(&b, store, run, &missing, &a);
     CHECK_INT(missing, 0);
-    CHECK_STR(row.judge, "judge-2024 as judge");
+    CHECK_STR(row.judge, "judge-2024 as judge, prompt fbd9ef55e056");
     CHECK_NEAR(row.value, 26.5, 1e-9);                      /* grades .11 .21 .31 .41, and .01 more */
     CHECK(!row.partial);
     row = score(&other, store, run, &missing, &a);          /* one of four cannot be judged */
@@ -906,4 +912,241 @@ TEST(judge_key_is_nowhere)
     close(out);
     close(err);
     bench_close(&b);
+}
+
+/* ---- more of the judge's identity --------------------------------------------------------------- */
+
+static int64_t count(const char *sql)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    int64_t n = -1;
+    if (sqlite3_open_v2("store.db", &db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
+        n = sqlite3_column_int64(q, 0);
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return n;
+}
+
+/* The same figures from the recorded replies, with nobody there to ask. */
+TEST(judge_replay_equals_live)
+{
+    struct bench b, replay;
+    struct str out;
+    struct judge *j = NULL;
+    struct results *store = NULL;
+    struct mark live[PASSES][N];
+    size_t missing = 0;
+
+    str_init(&out, 1 << 20);
+    bench_open(&b, climb);
+    b.selected[2] = false;                                  /* the one that cannot be judged */
+    CHECK_OK(judge(&b, go_on), b.err);
+    memcpy(live, b.marks, sizeof live);
+    CHECK_OK(results_open(&store, "store.db", RESULTS_READ, &b.err), b.err);
+    CHECK_OK(judge_open(&j, &b.o, go_on, &b.err), b.err);
+    CHECK_OK(judge_export(j, &b.split, replies, store, &out, &missing, &b.err), b.err);
+    put("recorded.jsonl", out.at);
+    judge_close(j);
+    results_close(store);
+    bench_close(&b);
+
+    unlink("store.db");
+    bench_open(&replay, climb);
+    replay.o.judge = replay.o.judge_model = NULL;
+    replay.o.judge_replay = "recorded.jsonl";
+    replay.o.judge_runs = 0;                                /* as many as there are */
+    replay.selected[2] = false;
+    CHECK_OK(judge(&replay, go_on), replay.err);
+    CHECK_INT(httpd_calls(replay.server), 0);
+    CHECK_INT(memcmp(live, replay.marks, sizeof live), 0);
+    CHECK_STR(replay.name, "judge-2024, prompt fbd9ef55e056, recorded");
+    replay.selected[2] = true;                              /* not recorded: missing, no grade */
+    CHECK_OK(judge(&replay, go_on), replay.err);
+    CHECK(replay.marks[0][2].missing && replay.marks[1][2].missing);
+    CHECK_INT(n_read(&replay), PASSES * (N - 1));
+    bench_close(&replay);
+    str_free(&out);
+}
+
+/* Old passes stay; new ones are counted on from there, and can be gone on with. */
+TEST(judge_refresh_begins_behind_what_is_stored)
+{
+    struct bench b;
+
+    bench_open(&b, grade);
+    CHECK_OK(judge(&b, go_on), b.err);
+    b.o.judge_refresh = true;
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK_INT(httpd_calls(b.server), 2 * N * PASSES);
+    CHECK_NEAR(b.marks[0][0].a, 0.13, 1e-12);               /* the third draw of question 0 */
+    CHECK_INT(count("SELECT count(DISTINCT pass) FROM judgement"), 2 * PASSES);
+    b.o.judge_refresh = false;
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK_NEAR(b.marks[0][0].a, 0.11, 1e-12);
+    b.o.judge_first_pass = PASSES;
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK_NEAR(b.marks[0][0].a, 0.13, 1e-12);
+    CHECK_INT(httpd_calls(b.server), 2 * N * PASSES);       /* both are from the store */
+    bench_close(&b);
+}
+
+/* Takes max_completion_tokens only, as some models do. */
+static void modern(struct httpd_call *c)
+{
+    static const char no[] = "{\"error\":{\"message\":\"use max_completion_tokens\",\"type\":"
+        "\"invalid_request_error\",\"param\":\"max_tokens\",\"code\":\"unsupported_parameter\"}}";
+    static const char yes[] = SAYS("\"<think>0.1 or so</think>\\n\\n0.5\"");
+    note(c->user, c);
+    if (strstr(c->body, "max_completion_tokens"))
+        httpd_send(c, 200, "", yes, strlen(yes));
+    else
+        httpd_send(c, 400, "", no, strlen(no));
+}
+
+TEST(judge_profile_auto_changes_once_and_says_so)
+{
+    struct bench b;
+
+    bench_open(&b, modern);
+    b.o.judge_strip_think = true;
+    CHECK_OK(judge(&b, go_on), b.err);                      /* classic: it stops, and nothing is read */
+    CHECK_INT(httpd_calls(b.server), 1);
+    CHECK_INT(n_read(&b), 0);
+    b.o.judge_profile = "auto";
+    b.o.judge_label = "weights abc";
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK_INT(httpd_calls(b.server), 2 + N * PASSES);
+    CHECK_INT(n_read(&b), N * PASSES);
+    CHECK_NEAR(b.marks[1][3].a, 0.5, 0);                    /* what stands behind </think> */
+    CHECK_STR(b.name, "judge-2024 as judge (weights abc), reasoning, thinking stripped, "
+              "prompt fbd9ef55e056");
+    CHECK_INT(count("SELECT count(*) FROM judgement WHERE reply LIKE '<think>%' AND profile ="
+                    " 'reasoning' AND response_id = 'x'"), N * PASSES);
+    CHECK_INT(count("SELECT count(*) FROM judge_error WHERE status = 400 AND code ="
+                    " 'unsupported_parameter'"), 2);
+    bench_close(&b);
+}
+
+TEST(judge_system_text_can_be_merged)
+{
+    struct judge_request r = { .system = "sys", .user = "user", .temperature = 0.2, .max_tokens = 9 };
+    struct judge_manner m = { .base = "b", .model = "m" };
+    unsigned char plain[SHA256_SIZE], merged[SHA256_SIZE], labelled[SHA256_SIZE];
+    struct err e = { 0 };
+    struct str out;
+
+    str_init(&out, 1000);
+    judge_request_body(&m, &r, &out);
+    CHECK_STR(out.at, "{\"model\":\"m\",\"messages\":[{\"role\":\"system\",\"content\":\"sys\"},{\"role\":"
+              "\"user\",\"content\":\"user\"}],\"temperature\":0.2,\"max_tokens\":9}");
+    CHECK_OK(judge_request_hash(&m, &r, plain, &e), e);
+    m.merge_system = true;
+    str_clear(&out);
+    judge_request_body(&m, &r, &out);
+    CHECK_STR(out.at, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"sys\\n\\nuser\"}],"
+              "\"temperature\":0.2,\"max_tokens\":9}");
+    CHECK_OK(judge_request_hash(&m, &r, merged, &e), e);
+    m.merge_system = false;
+    m.label = "l";
+    CHECK_OK(judge_request_hash(&m, &r, labelled, &e), e);
+    CHECK(memcmp(plain, merged, SHA256_SIZE) && memcmp(plain, labelled, SHA256_SIZE));
+    str_free(&out);
+}
+
+/* GET /models: one entry is the judge's name; several, or none, are no choice of ours. */
+static const char *models_body;
+
+static void list_models(struct httpd_call *c)
+{
+    if (!strcmp(c->method, "GET") && !strcmp(c->path, "/v1/models"))
+        httpd_send(c, models_body ? 200 : 404, "", models_body ? models_body : "", models_body
+                   ? strlen(models_body) : 0);
+    else
+        httpd_send(c, 404, "", "", 0);
+}
+
+TEST(judge_model_auto_is_the_only_one_listed)
+{
+    static const struct { const char *body, *name, *says; } rows[] = {
+        { "{\"object\":\"list\",\"data\":[{\"id\":\"qwen\",\"object\":\"model\"}]}", "qwen", NULL },
+        { "{\"data\":[{\"id\":\"a\"},{\"id\":\"b\"}]}", NULL, "serves 2 models" },
+        { "{\"data\":[]}", NULL, "does not list" }, { "{\"data\":[", NULL, "does not list" },
+        { NULL, NULL, "HTTP 404" },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct httpd *server = httpd_start(list_models, NULL);
+        struct arena a = { 0 };
+        struct err e = { 0 };
+        struct chat *c;
+        const char *name = NULL;
+        char url[64];
+        struct chat_options o = { .url = base_of(server, url), .key = KEY, .concurrency = 1,
+                                  .timeout_s = 5, .tries = 1 };
+        models_body = rows[i].body;
+        CHECK_OK(chat_open(&c, &o, &e), e);
+        enum status status = chat_find_model(c, &a, &name, &e);
+        if (rows[i].name && CHECK_OK(status, e))
+            CHECK_STR(name, rows[i].name);
+        else if (!rows[i].name && CHECK_INT(status, ERR_USAGE))
+            CHECK(strstr(e.text, rows[i].says) != NULL);
+        chat_close(c);
+        arena_free(&a);
+        httpd_stop(server);
+    }
+}
+
+/* Every failed try is on record, with its status and without the key; scorers never look there. */
+TEST(judge_failures_are_logged)
+{
+    static const struct step steps[] = {
+        { 500, NULL, "{\"error\":{\"message\":\"" KEY " \\u0007\",\"code\":\"server_error\"}}", 0, 0 },
+        { 0, NULL, NULL, 0, 0 }, { 200, NULL, SAYS("\"0.5\""), 5, 0 },
+        { 200, NULL, SAYS("\"0.5\""), 0, 0 } };
+    struct bench b;
+
+    bench_open(&b, play);
+    b.script.steps = steps;
+    b.script.n = COUNT(steps);
+    b.o.judge_retries = 4;
+    b.o.judge_timeout = 30;
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK_INT(n_read(&b), N * PASSES);
+    CHECK_INT(count("SELECT count(*) FROM judge_error"), 3);
+    CHECK_INT(count("SELECT count(*) FROM judge_error WHERE status = 500 AND code = 'server_error' AND"
+                    " question = 'v1_0' AND pass = 0 AND excerpt LIKE '%***%'"), 1);
+    CHECK_INT(count("SELECT count(*) FROM judge_error WHERE status = 0 AND excerpt <> ''"), 1);
+    CHECK_INT(count("SELECT count(*) FROM judge_error WHERE status = 200 AND excerpt LIKE '{\"id%'"), 1);
+    CHECK_INT(count("SELECT count(*) FROM judge_error WHERE length(excerpt) > 500"), 0);
+    CHECK_INT(count("SELECT count(*) FROM judgement WHERE host = '127.0.0.1' AND usage_estimated = 0"),
+              N * PASSES);
+    bench_close(&b);
+}
+
+/* A body in pieces of no stated length. */
+static void in_chunks(struct httpd_call *c)
+{
+    static const char text[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        "21\r\n{\"choices\":[{\"message\":{\"content\"\r\n"
+        "a\r\n:\"7 8\"}}]}\r\n0\r\n\r\n";
+    if (write(c->fd, text, strlen(text)) != (ssize_t)strlen(text))
+        abort();
+}
+
+TEST(judge_reads_chunks)
+{
+    struct httpd *server = httpd_start(in_chunks, NULL);
+    struct err e = { 0 };
+    struct chat *c;
+    struct chat_reply r;
+    char url[64];
+    struct chat_options o = { .url = base_of(server, url), .concurrency = 1, .timeout_s = 5, .tries = 1 };
+    CHECK_OK(chat_open(&c, &o, &e), e);
+    CHECK(chat_ask(c, "{}", 2, &r));
+    CHECK_OK(chat_next(c, &r, &e), e);
+    CHECK_STR(r.text, "7 8");
+    CHECK(r.missing == NULL);
+    chat_close(c);
+    httpd_stop(server);
 }

@@ -214,13 +214,12 @@ TEST(mmvet_wants_every_run_whole)
 TEST(mmvet_takes_ids_in_three_forms_and_exports)
 {
     struct fixture f;
-    struct str out;
+    struct exports out = { 0 };
     put("mm-vet.json", four);
     put("answers.jsonl", "{\"question_id\": 0, \"text\": \"a\\nb\"}\n"
         "{\"question_id\": \"1\", \"text\": \" \u00e9 \"}\n"
         "{\"question_id\": \"v1_2\", \"text\": \"\"}\n"
         "{\"question_id\": 99, \"text\": \"x\"}\n{\"question_id\": \"-1\", \"text\": \"x\"}\n");
-    str_init(&out, 1 << 16);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
     CHECK_OK(answers_read(f.benchmark, &f.questions, "answers.jsonl", &f.answers, &f.arena, &f.err),
              f.err);
@@ -231,8 +230,8 @@ TEST(mmvet_takes_ids_in_three_forms_and_exports)
     err_clear(&f.err);
     answers_give(&f.answers, 3, "d");
     CHECK_OK(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), f.err);
-    CHECK_STR(out.at, "{\n  \"v1_0\": \"a\\nb\",\n  \"v1_1\": \" \\u00e9 \",\n  \"v1_2\": \"\",\n"
+    CHECK_STR(out.files[0].text.at, "{\n  \"v1_0\": \"a\\nb\",\n  \"v1_1\": \" \\u00e9 \",\n  \"v1_2\": \"\",\n"
                       "  \"v1_3\": \"d\"\n}");
-    str_free(&out);
+    exports_free(&out);
     fixture_free(&f);
 }

@@ -28,6 +28,9 @@ static struct results_run a_run(int64_t model, int64_t dataset)
     };
 }
 
+enum { VERSION = 2 };
+extern const char schema_sql[];
+
 static struct results *open_store(enum results_mode mode, struct err *e)
 {
     struct results *r = NULL;
@@ -93,7 +96,7 @@ TEST(results_open_makes_and_finds_a_store)
     err_clear(&e);
     results_close(open_store(RESULTS_WRITE, &e));
     CHECK(!file_exists("x.db-wal"));                        /* a closed store is one file */
-    CHECK_INT(ask("PRAGMA user_version"), 1);
+    CHECK_INT(ask("PRAGMA user_version"), VERSION);
     CHECK_INT(ask("SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
     results_close(open_store(RESULTS_WRITE, &e));
     results_close(open_store(RESULTS_READ, &e));
@@ -109,7 +112,32 @@ TEST(results_migrate_an_empty_file)
     CHECK_STR(e.text, "x.db: holds nothing yet");
     err_clear(&e);
     results_close(open_store(RESULTS_WRITE, &e));
-    CHECK_INT(ask("PRAGMA user_version"), 1);
+    CHECK_INT(ask("PRAGMA user_version"), VERSION);
+}
+
+/* What was judged by the program of version 1 is there in version 2, and asked for by nobody. */
+TEST(results_migrate_a_store_of_version_1)
+{
+    struct err e = { 0 };
+    struct arena a = { 0 };
+    sqlite3 *db = NULL;
+    unsigned char request[32] = { 0 };
+    const char *reply = NULL;
+    CHECK_INT(sqlite3_open("x.db", &db), SQLITE_OK);
+    CHECK_INT(sqlite3_exec(db, schema_sql, NULL, NULL, NULL), SQLITE_OK);
+    CHECK_INT(sqlite3_exec(db, "PRAGMA application_id = 0x4C4C5645; PRAGMA user_version = 1;"
+                           "INSERT INTO judgement VALUES (zeroblob(32), 0, 0, 'mmvet', 'v1_0', 'j', NULL,"
+                           " 'classic', 'stop', '0.5', 1, 2, 3, 'then')", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    struct results *r = open_store(RESULTS_WRITE, &e);
+    CHECK_OK(results_judgement_find(r, request, 0, 0, &a, &reply, NULL, &e), e);
+    CHECK_STR(reply, "0.5");
+    results_close(r);
+    CHECK_INT(ask("PRAGMA user_version"), VERSION);
+    CHECK_INT(ask("SELECT usage_estimated + (host IS NULL) FROM judgement"), 1);
+    CHECK_INT(ask("SELECT count(*) FROM judge_error"), 0);
+    CHECK(is_whole());
+    arena_free(&a);
 }
 
 static void check_refused(const char *because)
@@ -161,7 +189,7 @@ TEST(results_refuse_a_newer_store)
     struct err e = { 0 };
     results_close(open_store(RESULTS_WRITE, &e));
     ask("PRAGMA user_version = 99");
-    check_refused("made by a newer llava-eval (store version 99, this program knows up to 1)");
+    check_refused("made by a newer llava-eval (store version 99, this program knows up to 2)");
 }
 
 /* Reads all there is to read. */

@@ -41,14 +41,13 @@ TEST(seed_scores_by_kind_and_type)
     CHECK_NEAR(scores_get(&f.scores, "type/Scene Understanding"), 100 / 3.0, 1e-12);
     CHECK_NEAR(scores_get(&f.scores, "type/Action Recognition"), 100, 0);
     CHECK_INT(f.scores.n, 5);                               /* types without rows are left out */
-    struct str out;
-    str_init(&out, 1 << 20);
+    struct exports out = { 0 };
     CHECK_OK(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), f.err);
-    CHECK_STR(out.at, "{\"question_id\": \"1\", \"prediction\": \"B\"}\n"
+    CHECK_STR(out.files[0].text.at, "{\"question_id\": \"1\", \"prediction\": \"B\"}\n"
                       "{\"question_id\": \"2\", \"prediction\": \"C\"}\n"
                       "{\"question_id\": \"3\", \"prediction\": \"\"}\n"
                       "{\"question_id\": \"v7\", \"prediction\": \"B\"}\n");
-    str_free(&out);
+    exports_free(&out);
     fixture_free(&f);
 }
 

@@ -89,7 +89,7 @@ TEST(vizwiz_names_what_is_wrong_in_its_file)
 TEST(vizwiz_exports_test)
 {
     struct fixture f;
-    struct str out;
+    struct exports out = { 0 };
     put("Annotations/test.json", "["
         "{\"image\": \"VizWiz_test_00000000.jpg\", \"question\": \"What?\"}, "
         "{\"image\": \"VizWiz_test_00000001.jpg\", \"question\": \"Is it?\"}]");
@@ -98,16 +98,15 @@ TEST(vizwiz_exports_test)
     CHECK(f.questions.at[1].reference == NULL);
     CHECK_OK(fixture_score(&f, "{\"question_id\": 1, \"text\": \"\u00c9clair\"}\n", true), f.err);
     CHECK_INT(f.scores.n, 0);
-    str_init(&out, 1 << 20);
     CHECK_INT(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), ERR_INCOMPLETE);
-    CHECK_INT(out.n, 0);
+    CHECK_INT(out.n_files, 0);
     CHECK(strstr(f.err.text, "VizWiz_test_00000000.jpg") != NULL);
     CHECK_OK(fixture_score(&f, "{\"question_id\": 1, \"text\": \"\u00c9clair\"}\n"
                                "{\"question_id\": 0, \"text\": \"The \\\"Black\\\"\"}\n", true),
              f.err);
     CHECK_OK(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), f.err);
-    CHECK_STR(out.at, "[{\"image\": \"VizWiz_test_00000000.jpg\", \"answer\": \"black\"}, "
+    CHECK_STR(out.files[0].text.at, "[{\"image\": \"VizWiz_test_00000000.jpg\", \"answer\": \"black\"}, "
                       "{\"image\": \"VizWiz_test_00000001.jpg\", \"answer\": \"\\u00e9clair\"}]");
-    str_free(&out);
+    exports_free(&out);
     fixture_free(&f);
 }

@@ -148,7 +148,7 @@ TEST(vqav2_names_what_is_wrong_in_its_files)
 TEST(vqav2_exports_all_of_test2015)
 {
     struct fixture f;
-    struct str out;
+    struct exports out = { 0 };
     put(TESTDEV, ENVELOPE("questions", QUESTION(262144000, 262144, "Is it?") ", "
         QUESTION(3, 7, "What?") ", " QUESTION(4, 7, "Who?")));
     put(TEST2015, ENVELOPE("questions", QUESTION(1, 7, "Else?") ", " QUESTION(3, 7, "What?") ", "
@@ -162,16 +162,15 @@ TEST(vqav2_exports_all_of_test2015)
                            true), f.err);
     CHECK_INT(f.scores.n, 0);                               /* the server scores */
     CHECK_INT(f.answers.missing, 1);
-    str_init(&out, 1 << 20);
     CHECK_OK(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), f.err);
-    CHECK_STR(out.at, "[{\"question_id\": 1, \"answer\": \"\"}, "
+    CHECK_STR(out.files[0].text.at, "[{\"question_id\": 1, \"answer\": \"\"}, "
                       "{\"question_id\": 3, \"answer\": \"caf\\u00e9 \\ud83c\\udf55\"}, "
                       "{\"question_id\": 262144000, \"answer\": \"yes\"}, "
                       "{\"question_id\": 4, \"answer\": \"\"}]");
-    str_clear(&out);
+    exports_free(&out);
     put(TEST2015, ENVELOPE("questions", QUESTION(1, 7, "Else?")));
     CHECK_INT(f.benchmark->export(&f.questions, &f.answers, &out, &f.err), ERR_DATA);
     CHECK(strstr(f.err.text, "0 of the 3") != NULL);
-    str_free(&out);
+    exports_free(&out);
     fixture_free(&f);
 }

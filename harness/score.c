@@ -295,8 +295,6 @@ static enum status check_command(const struct options *o, const struct benchmark
     if (b->judge_mark && !o->reviews && !o->judge)
         return err_set(e, ERR_USAGE, "%s is scored by a judge: give its recorded replies with "
                        "--reviews", b->name);
-    if (o->as && !o->answers)
-        return err_set(e, ERR_USAGE, "--as keeps the answers of --answers FILE: none are given");
     return OK;
 }
 
@@ -436,6 +434,8 @@ enum status verb_score(struct options *o, struct err *e)
 {
     struct split s = { 0 };
 
+    if (o->as && !o->answers)
+        return err_set(e, ERR_USAGE, "--as keeps the answers of --answers FILE: none are given");
     if (!o->answers && !o->reviews)
         return then_leaderboard(o, run_score_stored(o, false, e));
     if (o->n_suite != 1)

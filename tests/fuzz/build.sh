@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 B=${B:-build}
 seconds=${1:-}
 [ $# -eq 0 ] || shift
-names=${*:-safetensors torch json tokenizer image}
+names=${*:-safetensors torch json tokenizer image xlsx judge}
 CLANG=${CLANG:-$(command -v clang-14 || command -v clang)}
 flags="-D_GNU_SOURCE -I. -O1 -g -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 base="engine/base/arena.c engine/base/err.c engine/base/file.c engine/base/json.c engine/base/str.c engine/base/utf8.c"
@@ -21,6 +21,8 @@ sources() {  # NAME: what stands behind fuzz_NAME.c
     json) echo engine/config.c engine/lora.c ;;
     tokenizer) echo "$B/fuzz/tokenizer.cc.o" -lsentencepiece -lstdc++ ;;
     image) echo engine/image.c engine/image_bmp.c engine/image_gif.c engine/preprocess.c engine/resize*.c -ljpeg -lpng -lwebp ;;
+    xlsx) echo harness/xlsx.c harness/xml.c ;;
+    judge) echo harness/chat_answer.c engine/base/sha256.c benchmarks/*.c prompts/*.c ;;
     *) echo "build.sh: no target \"$1\"" >&2; exit 2 ;;
     esac
 }
@@ -51,6 +53,15 @@ seeds() {  # NAME: the good files
         while read -r name offset size _; do
             tail -c +$((offset + 1)) tests/golden/images.bin | head -c "$size" >"$to/$name"
         done <tests/golden/images.txt ;;
+    xlsx)
+        { printf '<sst><si><t>a &lt;&#65;</t></si><si><r><t>b</t></r><rPh><t>c</t></rPh></si></sst>\377'
+          printf '<worksheet><row r="1"><c r="A1" t="s"><v>0</v></c><c r="C1" t="inlineStr"><is><t>_x0041_</t></is></c></row></worksheet>'
+        } >"$to/sheet"
+        { printf '#<workbook><sheet id="a"/></workbook>\377<r><R Id="a" Target="/s"/></r>\377'; cat "$to/sheet"; } >"$to/all" ;;
+    judge)
+        printf '\001\001{"model":"m","choices":[{"message":{"content":"7 8\\nsk-1"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}' >"$to/reply"
+        printf '\000\001{"error":{"message":"sk-1","code":"insufficient_quota","param":"max_tokens"}}' >"$to/error"
+        printf '\001\001{"data":[{"id":"sk-1"}]}' >"$to/models" ;;
     esac
 }
 

@@ -106,6 +106,18 @@ void benchmark_default_split(const struct benchmark *b, char out[32])
     snprintf(out, 32, "%.*s", (int)strcspn(b->splits, ","), b->splits);
 }
 
+size_t benchmark_official_n(const struct benchmark *b, const char *split)
+{
+    const char *name = b->splits;
+    for (size_t i = 0; name && i < COUNT(b->official_n); i++) {
+        size_t n = strcspn(name, ",");
+        if (n == strlen(split) && !strncmp(name, split, n))
+            return b->official_n[i];
+        name = name[n] ? name + n + 1 : NULL;
+    }
+    return 0;
+}
+
 enum status benchmark_check_prompts(const struct prompt_set *set, struct err *e)
 {
     for (const char *const *name = prompt_set_overrides(set); *name; name++)

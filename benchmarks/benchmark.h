@@ -100,6 +100,7 @@ struct benchmark {
     const char *name, *title;
     int version;                /* of the scorer: raised when a rule changes */
     const char *splits;         /* "testdev,val": default first */
+    size_t official_n[2];       /* questions of each split in the official release; 0: not known */
     const char *exported;       /* splits whose references are hidden: "testdev", or NULL */
     const char *headline;       /* metric that stands in tables */
     const char *headline_text;  /* one line for `describe`: what it is, unit, direction */
@@ -185,6 +186,9 @@ bool benchmark_lists(const char *list, const char *word);
 bool benchmark_matches(const char *patterns, const char *metric);
 /* The default (first) split, into out. */
 void benchmark_default_split(const struct benchmark *b, char out[32]);
+
+/* How many questions the split has in the official release; 0: not known. */
+size_t benchmark_official_n(const struct benchmark *b, const char *split);
 
 /* A file of prompts may name benchmarks: ERR_USAGE for one that does not exist. */
 enum status benchmark_check_prompts(const struct prompt_set *set, struct err *e);

@@ -274,6 +274,7 @@ static enum status export_gqa(struct questions *qs, const struct answers *given,
 
 const struct benchmark bench_gqa = {
     .name = "gqa", .title = "GQA", .version = 1, .splits = "testdev_balanced",
+    .official_n = { 12578 },
     .headline = "accuracy", .scale = 100,
     .headline_text = "share of answers equal to the gold one, %, higher is better",
     .format = FORMAT_SHORT, .max_new_tokens = 128,

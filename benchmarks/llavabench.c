@@ -395,6 +395,7 @@ static const struct published published[] = {
 
 const struct benchmark bench_llavabench = {
     .name = "llavabench", .integer_ids = true, .title = "LLaVA-Bench", .version = 1, .splits = "test",
+    .official_n = { 60 },
     .headline = "rel_all", .scale = 100,
     .headline_text = "the judge's mean score of the replies over that of reference answers, %, "
                      "higher is better",

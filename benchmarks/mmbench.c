@@ -393,6 +393,7 @@ static enum status export_mmbench(struct questions *qs, const struct answers *gi
 
 const struct benchmark bench_mmbench = {
     .name = "mmbench", .integer_ids = true, .title = "MMBench", .version = 1, .splits = "dev,dev_cn",
+    .official_n = { 4377 },
     .headline = "accuracy", .scale = 100,
     .headline_text = "share of questions answered right in every rotation of their options; "
                      "percent, higher is better",

@@ -345,6 +345,7 @@ static enum status export_mme(struct questions *qs, const struct answers *given,
 
 const struct benchmark bench_mme = {
     .name = "mme", .title = "MME", .version = 1, .splits = "test",
+    .official_n = { 2374 },
     .headline = "perception", .scale = 2000,
     .headline_text = "sum of ten task scores, each accuracy + accuracy over pictures in percent; "
                      "points of 2000, higher is better",

@@ -604,6 +604,7 @@ static const struct published published[] = {
 
 const struct benchmark bench_mmvet = {
     .name = "mmvet", .title = "MM-Vet", .version = 1, .splits = "test",
+    .official_n = { 218 },
     .headline = "total", .scale = 100,
     .headline_text = "mean of the judge's grades, %, higher is better",
     .format = FORMAT_PLAIN, .max_new_tokens = 1024,

@@ -149,6 +149,7 @@ static bool match_pope(struct questions *qs, const struct json *line, struct ans
 
 const struct benchmark bench_pope = {
     .name = "pope", .title = "POPE", .version = 1, .splits = "test",
+    .official_n = { 8910 },
     .headline = "f1", .scale = 100,
     .headline_text = "mean F1 of the three question files, yes being positive; percent, higher is "
                      "better",

@@ -138,6 +138,7 @@ static void tally_scienceqa(const struct tally_input *in, struct scores *out)
 
 const struct benchmark bench_scienceqa = {
     .name = "scienceqa", .title = "ScienceQA", .version = 1, .splits = "test",
+    .official_n = { 4241 },
     .headline = "image_accuracy", .scale = 100,
     .headline_text = "share of the questions with a picture answered right; percent, higher is "
                      "better",

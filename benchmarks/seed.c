@@ -254,6 +254,7 @@ static enum status export_seed(struct questions *qs, const struct answers *a,
 
 const struct benchmark bench_seed = {
     .name = "seed", .title = "SEED-Bench", .version = 1, .splits = "test",
+    .official_n = { 19242 },
     .headline = "accuracy", .scale = 100,
     .headline_text = "share of all questions answered with exactly the right letter; percent, "
                      "higher is better",

@@ -249,6 +249,7 @@ static void tally_textvqa(const struct tally_input *in, struct scores *out)
 
 const struct benchmark bench_textvqa = {
     .name = "textvqa", .integer_ids = true, .title = "TextVQA", .version = 1, .splits = "val",
+    .official_n = { 5000 },
     .headline = "accuracy", .scale = 100,
     .headline_text = "partial credit by agreement with ten humans, %, higher is better",
     .format = FORMAT_OCR, .max_new_tokens = 128,

@@ -154,7 +154,7 @@ static enum status export_vizwiz(struct questions *qs, const struct answers *giv
 
 const struct benchmark bench_vizwiz = {
     .name = "vizwiz", .integer_ids = true, .title = "VizWiz", .version = 1, .splits = "test,val",
-    .exported = "test", .headline = "accuracy", .scale = 100,
+    .exported = "test", .official_n = { 8000, 4319 }, .headline = "accuracy", .scale = 100,
     .headline_text = "partial credit by agreement with ten humans, %, higher is better",
     .format = FORMAT_UNANSWERABLE, .max_new_tokens = 128,
     .sources = sources, .n_sources = COUNT(sources),

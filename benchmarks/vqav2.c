@@ -228,7 +228,8 @@ static enum status export_vqav2(struct questions *qs, const struct answers *give
 
 const struct benchmark bench_vqav2 = {
     .name = "vqav2", .integer_ids = true, .title = "VQAv2", .version = 1, .splits = "testdev,val",
-    .exported = "testdev", .headline = "accuracy", .scale = 100,
+    .exported = "testdev", .official_n = { 107394, 214354 }, .headline = "accuracy",
+    .scale = 100,
     .headline_text = "partial credit by agreement with ten humans, %, higher is better",
     .format = FORMAT_SHORT, .max_new_tokens = 128,
     .sources = sources, .n_sources = COUNT(sources),

@@ -47,7 +47,8 @@ struct fetch {
     struct arena arena;                 /* owns everything below */
     struct manifest manifest;
     const char **needed; size_t n_needed;       /* pictures of the split: sorted, each once */
-    bool asked;                         /* needed is known: the question files were read */
+    size_t n_questions;
+    bool asked;                         /* these are known: the question files were read */
     bool *due;                          /* [b->n_sources] */
     size_t *n_missing;                  /* [b->n_sources] pictures of it that are not there */
     const char *first_missing;          /* for messages: the first file that is not there */
@@ -252,6 +253,7 @@ static enum status read_needed(struct fetch *f, struct err *e)
     f->needed = list;
     f->n_needed = kept;
 known:
+    f->n_questions = qs.n;
     f->asked = true;
     if (qs.failed || arena.failed || f->arena.failed)
         err_set(e, ERR_MEMORY, "%s: no memory for the questions", f->dir);
@@ -292,33 +294,61 @@ static bool same_hash(const char *a, const char *b)
     return a && b && !strcasecmp(a, b);
 }
 
-static bool is_official(struct fetch *f)
+/* Has the file this SHA-256? */
+static bool is_file_of(struct fetch *f, const char *name, const char *sha256)
 {
+    unsigned char hash[SHA256_SIZE];
+    char hex[SHA256_HEX];
+    struct err ignored = { 0 };
+    if (sha256_file(place(f, name), hash, &ignored) != OK)
+        return false;
+    sha256_hex(hash, hex);
+    return same_hash(hex, sha256);
+}
+
+/* A question file that fetch brought must still be what it was. One put there by hand is not on
+ * record: that it is the official one shows by a pinned hash, or else by the number of questions. */
+static bool is_as_fetched(struct fetch *f, const char *name)
+{
+    const char *sha256 = manifest_hash(&f->manifest, name);
+    return !sha256 || !is_there(f, name) || is_file_of(f, name, sha256);
+}
+
+/* Every question file of the split is as it was fetched; where they are many, every text. */
+static bool questions_are_as_fetched(struct fetch *f)
+{
+    const char *const *files = question_files(f);
+    for (size_t i = 0; files[i]; i++)
+        if (!is_as_fetched(f, files[i]))
+            return false;
+    for (size_t i = 0; i < f->manifest.n_files && !f->b->question_files; i++) {
+        const struct manifest_file *file = &f->manifest.files[i];
+        if (unpack_safe_name(file->name) && unpack_matches("*.txt", file->name) &&
+            is_there(f, file->name) && !is_file_of(f, file->name, file->sha256))
+            return false;
+    }
+    return true;
+}
+
+static bool is_official(struct fetch *f, size_t n_questions)
+{
+    size_t n = benchmark_official_n(f->b, f->split);
+    if (n && n != n_questions)
+        return false;
     for (int i = 0; i < f->b->n_sources; i++) {
         const struct source *s = &f->b->sources[i];
         const struct manifest_source *m = manifest_find(&f->manifest, s->url[0]);
-        if (!benchmark_lists(s->splits, f->split) || (m && m->replaced_pin)) {
-            if (m && m->replaced_pin && benchmark_lists(s->splits, f->split))
-                return false;
+        if (!benchmark_lists(s->splits, f->split))
             continue;
-        }
+        if (m && m->replaced_pin)
+            return false;
         if (!s->sha256 || !is_wanted(f, s))
             continue;
-        if (is_archive(s)) {
-            if (!m || !same_hash(m->sha256, s->sha256))
-                return false;
-        } else if (is_there(f, s->path)) {
-            unsigned char hash[SHA256_SIZE];
-            char hex[SHA256_HEX];
-            struct err ignored = { 0 };
-            if (sha256_file(place(f, s->path), hash, &ignored) != OK)
-                return false;
-            sha256_hex(hash, hex);
-            if (!same_hash(hex, s->sha256))
-                return false;
-        }
+        if (is_archive(s) ? !m || !same_hash(m->sha256, s->sha256)
+                          : is_there(f, s->path) && !is_file_of(f, s->path, s->sha256))
+            return false;
     }
-    return true;
+    return questions_are_as_fetched(f);
 }
 
 static void report(struct fetch *f, struct fetch_state *out)
@@ -332,7 +362,7 @@ static void report(struct fetch *f, struct fetch_state *out)
             out->bytes_missing = f->b->sources[i].bytes ? out->bytes_missing + f->b->sources[i].bytes
                                                         : -1;
     }
-    out->official = is_official(f);
+    out->official = is_official(f, f->n_questions);
 }
 
 enum status fetch_look(const struct options *o, const struct benchmark *b, const char *split,
@@ -342,6 +372,16 @@ enum status fetch_look(const struct options *o, const struct benchmark *b, const
     *out = (struct fetch_state){ 0 };
     if (open_fetch(&f, o, b, split, e) == OK && look(&f, e) == OK)
         report(&f, out);
+    arena_free(&f.arena);
+    return e->code;
+}
+
+enum status fetch_is_official(const struct options *o, const struct benchmark *b, const char *split,
+                              size_t n_questions, bool *official, struct err *e)
+{
+    struct fetch f;
+    if (open_fetch(&f, o, b, split, e) == OK)
+        *official = is_official(&f, n_questions);
     arena_free(&f.arena);
     return e->code;
 }

@@ -12,13 +12,18 @@
 struct fetch_state {
     bool complete;              /* everything this split needs is there (images too if wanted) */
     bool questions;             /* the question files are there */
-    bool official;              /* and every pinned hash matched */
+    bool official;              /* and they are those of the official release, as far as is known */
     int64_t bytes_missing;      /* -1: not known */
 };
 
 /* What is there already; opens no connection. */
 enum status fetch_look(const struct options *o, const struct benchmark *b, const char *split,
                        struct fetch_state *out, struct err *e);
+
+/* Are the question files those of the official release? Pinned hashes match, files that were fetched
+ * are unchanged, no mirror's own sums stood in for pins, and the number of questions is right. */
+enum status fetch_is_official(const struct options *o, const struct benchmark *b, const char *split,
+                              size_t n_questions, bool *official, struct err *e);
 
 /* Downloads and unpacks what is missing. o->mirror, o->scoring_only, o->dry_run, o->verify,
  * o->offline as in --help. Sizes are said first. Data that a user put there by hand counts. */

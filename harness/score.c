@@ -173,8 +173,8 @@ static void print_scores(const struct options *o, const struct split *s, const s
     if (o->json) {
         add_metrics(&out, s, sc, sc->n_questions, missing);
     } else {
-        str_addf(&out, "%s %s, %zu questions%s\n", s->benchmark->title, s->name, sc->n_questions,
-                 missing ? " †" : "");
+        str_addf(&out, "%s %s, %zu questions%s%s\n", s->benchmark->title, s->name, sc->n_questions,
+                 missing ? " †" : "", s->official ? "" : " ‡");
         for (size_t i = 0; i < sc->n; i++) {
             str_addf(&out, "%c %-32s", strcmp(sc->at[i].metric, s->benchmark->headline) ? ' ' : '*',
                      sc->at[i].metric);
@@ -188,6 +188,8 @@ static void print_scores(const struct options *o, const struct split *s, const s
         }
         if (missing)
             str_addf(&out, "† %zu of the split's questions have no answer\n", missing);
+        if (!s->official)
+            str_add(&out, "‡ not the data of the official release\n");
     }
     fwrite(out.at, 1, out.n, stdout);
     str_free(&out);
@@ -440,8 +442,13 @@ enum status verb_score(struct options *o, struct err *e)
         return then_leaderboard(o, run_score_stored(o, false, e));
     if (o->n_suite != 1)
         return err_set(e, ERR_USAGE, "score --answers needs one --benchmark NAME");
-    if (split_open(&s, o, &o->suite[0], e) == OK)
+    if (split_open(&s, o, &o->suite[0], e) == OK &&
+        fetch_is_official(o, s.benchmark, s.name, s.questions.n, &s.official, e) == OK) {
+        if (!s.official)
+            say_warning("%s: these are not the question files of the official release: the figures do "
+                        "not compare with published ones", s.dir);
         score_file(o, &s, e);
+    }
     split_free(&s);
     return e->code;
 }

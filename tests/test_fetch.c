@@ -445,3 +445,40 @@ TEST(fetch_tries_the_next_address_and_knows_the_official_file)
     CHECK_OK(fetch_benchmark(&o, &own, "test", &state, &e), e);
     CHECK(state.complete);
 }
+
+/* Without a pin: what fetch brought must be unchanged, what was put there must have the right number. */
+TEST(fetch_knows_data_that_was_altered)
+{
+    struct source sources[] = { { .path = "q.json", .url = { "https://first.example/q.json" } } };
+    struct benchmark own = { .name = "own", .splits = "test", .sources = sources, .n_sources = 1,
+                             .read = read_own, .question_files = own_files, .official_n = { 2 } };
+    struct options o = options_with(own_mirror("https://first.example/q.json", "{}\n"));
+    struct fetch_state state;
+    struct err e = { 0 };
+    bool official = false;
+    CHECK_OK(fetch_benchmark(&o, &own, "test", &state, &e), e);
+    CHECK(state.official);
+    CHECK_OK(fetch_is_official(&o, &own, "test", 2, &official, &e), e);
+    CHECK(official);
+    put("data/own/q.json", "{ }\n");
+    CHECK_OK(fetch_benchmark(&o, &own, "test", &state, &e), e);     /* used, and it shows */
+    CHECK(state.complete && !state.official);
+    CHECK_OK(fetch_is_official(&o, &own, "test", 2, &official, &e), e);
+    CHECK(!official);
+    CHECK_OK(file_remove_all("data", &e), e);               /* put there by hand */
+    put("data/own/q.json", "{ }\n");
+    CHECK_OK(fetch_benchmark(&o, &own, "test", &state, &e), e);
+    CHECK(state.official);
+    own.official_n[0] = 3;
+    CHECK_OK(fetch_benchmark(&o, &own, "test", &state, &e), e);
+    CHECK(state.complete && !state.official);
+}
+
+TEST(fetch_official_numbers_of_questions)
+{
+    CHECK_INT(benchmark_official_n(benchmark_find("vqav2"), "val"), 214354);
+    CHECK_INT(benchmark_official_n(benchmark_find("vqav2"), "testdev"), 107394);
+    CHECK_INT(benchmark_official_n(benchmark_find("vizwiz"), "val"), 4319);
+    CHECK_INT(benchmark_official_n(benchmark_find("mmbench"), "dev_cn"), 0);
+    CHECK_INT(benchmark_official_n(benchmark_find("pope"), "test"), 8910);
+}

@@ -483,20 +483,27 @@ static enum status settle_file(const char *from, const char *to, struct err *e)
     return e->code;
 }
 
-/* Refuses what has not this hash, and keeps nothing of it. */
-static enum status check_hash(const char *path, const char *url, const char *pin,
+/* Refuses what has not this hash. */
+static enum status find_hash(const char *path, const char *url, const char *pin,
                               char hex[SHA256_HEX], struct err *e)
 {
     unsigned char hash[SHA256_SIZE];
     if (sha256_file(path, hash, e) != OK)
         return e->code;
     sha256_hex(hash, hex);
-    if (pin && !same_hash(hex, pin)) {
+    return pin && !same_hash(hex, pin)
+         ? err_set(e, ERR_DATA, "%s: its SHA-256 is %s, expected %s", url, hex, pin) : OK;
+}
+
+/* The same, and keeps nothing of it. */
+static enum status check_hash(const char *path, const char *url, const char *pin,
+                              char hex[SHA256_HEX], struct err *e)
+{
+    if (find_hash(path, url, pin, hex, e) == ERR_DATA) {
         unlink(path);
-        return err_set(e, ERR_DATA, "%s: its SHA-256 is %s, expected %s; nothing of it was kept", url,
-                       hex, pin);
+        err_set(e, ERR_DATA, "%s; nothing of it was kept", e->text);
     }
-    return OK;
+    return e->code;
 }
 
 static enum status has_room(const char *dir, int64_t bytes, struct err *e)
@@ -590,6 +597,25 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
     return OK;
 }
 
+/* An archive that a user got by other means and put into the folder, under its own name. */
+static const char *put_there(struct fetch *f, const struct source *s)
+{
+    return place(f, path_base(host_and_path(&f->arena, s->url[0])));
+}
+
+static enum status use_what_was_put_there(struct fetch *f, const struct source *s, const char *path,
+                                          struct manifest_source *m, struct err *e)
+{
+    char hex[SHA256_HEX];
+    if (find_hash(path, path, pin_of(f, s, s->url[0]), hex, e) != OK)
+        return e->code;
+    say_note("%s: using %s, which lies there", f->b->name, path);
+    m->picked = false;
+    note_download(f, s, m, path, hex, NULL);
+    m->bytes = file_size(path);
+    return manifest_write(&f->manifest, e);
+}
+
 /* From the official address, or else from the next that the benchmark knows. Then it is on record:
  * where it came from, its hash, and that what it brings is not in place yet. */
 static enum status download(struct fetch *f, const struct source *s, const struct unpack *members,
@@ -600,6 +626,11 @@ static enum status download(struct fetch *f, const struct source *s, const struc
     if ((size_t)snprintf(folder, sizeof folder, "%s", staged) >= sizeof folder)
         return err_set(e, ERR_INTERNAL, "%.200s...: the name is too long", staged);
     *strrchr(folder, '/') = '\0';
+    const char *put = members ? put_there(f, s) : NULL;
+    if (put && file_size(put) >= 0) {
+        *place_of = put;
+        return use_what_was_put_there(f, s, put, m, e);
+    }
     if (file_mkdirs(folder, e) != OK ||
         has_room(f->dir, s->bytes * (is_archive(s) ? 2 : 1), e) != OK)
         return e->code;
@@ -617,7 +648,8 @@ static enum status download(struct fetch *f, const struct source *s, const struc
         if (i + 1 < COUNT(s->url) && s->url[i + 1])
             say_warning("%s; trying the next address", one.text);
     }
-    return e->code;
+    return err_set(e, e->code, "%s. Got by other means, put it at %s: the same command goes on from there",
+                   e->text, put ? put : place(f, s->path));
 }
 
 static enum status fetch_plain(struct fetch *f, const struct source *s, struct err *e)
@@ -759,14 +791,15 @@ static enum status fetch_archive(struct fetch *f, const struct source *s, struct
         m->complete = true;
         manifest_write(&f->manifest, e);
     }
-    if (e->code == ERR_DATA) {                              /* a bad archive is not worth keeping */
+    bool ours = strcmp(staged, put_there(f, s)) != 0;
+    if (e->code == ERR_DATA)
         err_in(e, "%s", m->url);
+    if (e->code == ERR_DATA && ours)                        /* a bad archive is not worth keeping */
         unlink(staged);
-    }
     struct err cleaning = { 0 };
     if (file_remove_all(staging, &cleaning) != OK)
         say_warning("%s", cleaning.text);
-    if (e->code == OK && !f->o->keep_archives)
+    if (e->code == OK && ours && !f->o->keep_archives)
         unlink(staged);
     return e->code;
 }

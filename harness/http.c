@@ -22,6 +22,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,8 +48,9 @@ struct transfer {
     int64_t range_total;            /* of a 206 or 416; -1: none */
     bool started;                   /* the first byte of this attempt is in */
     bool is_file;                   /* the URL is file:// */
-    enum { FINE, TOO_LONG, DISK, STOPPED, RANGE_LIES, NO_PARTS } why;
+    enum { FINE, TOO_LONG, DISK, STOPPED, RANGE_LIES, NO_PARTS, NO_ROOM } why;
     int disk_errno;
+    double needed, room;            /* bytes, with NO_ROOM */
 };
 
 static void start_curl(void)
@@ -143,12 +145,29 @@ static size_t on_header(char *line, size_t size, size_t count, void *user)
     return n;
 }
 
+/* Will what is announced fit on the disk? Where that cannot be known, yes. */
+static bool has_room(struct transfer *t)
+{
+    struct statvfs fs;
+    curl_off_t announced = -1;
+    curl_easy_getinfo(t->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if (announced <= 0 || fstatvfs(t->fd, &fs) != 0)
+        return true;
+    t->needed = (double)announced;
+    t->room = (double)fs.f_bavail * (double)fs.f_frsize;
+    return t->needed <= t->room;
+}
+
 /* The first bytes of an answer decide whether they go behind what is there or replace it. */
 static bool begin(struct transfer *t)
 {
     t->started = true;
     if (t->fd < 0)
         return true;
+    if (!has_room(t)) {
+        t->why = NO_ROOM;
+        return false;
+    }
     long status = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status == 206 && t->asked_from && t->range_from == t->asked_from)
@@ -357,7 +376,8 @@ static bool worth_retrying(CURLcode rc, long status)
 static const char *meaning_of(long status)
 {
     switch (status) {
-    case 401: case 403: return " (the server wants a permission we have not)";
+    case 401: case 403: return " (a permission is wanted; on Hugging Face: accept the terms on its "
+                              "page and set HF_TOKEN)";
     case 404: return " (there is no such file)";
     case 407: return " (the proxy wants a password)";
     case 410: return " (it is gone)";
@@ -383,6 +403,9 @@ static enum status explain(struct transfer *t, CURLcode rc, const char *detail, 
     case TOO_LONG:
         return err_set(e, ERR_DATA, "%s: is longer than the %" PRId64 " bytes expected at most", url,
                        t->body && (int64_t)t->body->max < max ? (int64_t)t->body->max : max);
+    case NO_ROOM:
+        return err_set(e, ERR_INTERNAL, "%s: %.2f GB are to come, %.2f GB are free at %s", url,
+                       t->needed / 1e9, t->room / 1e9, t->path);
     case NO_PARTS:
         return err_set(e, ERR_DATA, "%s: the server does not serve parts of it, or has another file by "
                        "now", url);

@@ -1,5 +1,7 @@
 /* Benchmarks from mirrors that are whole, wrong, damaged or slow: what comes to lie in DATA, and
  * what never does. The mirror is demo/mirror, over file:// and over the loopback server. */
+#include <archive.h>
+#include <archive_entry.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -481,4 +483,105 @@ TEST(fetch_official_numbers_of_questions)
     CHECK_INT(benchmark_official_n(benchmark_find("vizwiz"), "val"), 4319);
     CHECK_INT(benchmark_official_n(benchmark_find("mmbench"), "dev_cn"), 0);
     CHECK_INT(benchmark_official_n(benchmark_find("pope"), "test"), 8910);
+}
+
+/* ---- by hand, by token --------------------------------------------------------------------------- */
+
+/* What cannot be had from here: where to put it is said, and it is picked up from there. */
+TEST(fetch_picks_up_what_was_put_there)
+{
+    struct options o = options_with("file:///nowhere");
+    struct fetch_state state;
+    struct err e;
+    const struct benchmark *b = benchmark_find("gqa");
+    CHECK_INT(fetch(&o, "gqa", "testdev_balanced", &state, &e), ERR_DATA);
+    CHECK(strstr(e.text, "put it at data/gqa/questions1.2.zip") != NULL);
+    for (int i = 0; i < b->n_sources; i++) {
+        char to[200];
+        copy_mirror(b->sources[i].url[0]);
+        char from[2000];
+        snprintf(from, sizeof from, "mirror/%s", strstr(b->sources[i].url[0], "://") + 3);
+        snprintf(to, sizeof to, "data/gqa/%s", path_base(from));
+        CHECK_INT(rename(from, to), 0);
+    }
+    CHECK_OK(fetch(&o, "gqa", "testdev_balanced", &state, &e), e);
+    CHECK(state.complete && !state.official);               /* too few questions */
+    CHECK(file_exists("data/gqa/images.zip"));              /* it is the user's: it stays */
+    o.verify = true;
+    CHECK_OK(fetch(&o, "gqa", "testdev_balanced", &state, &e), e);
+    put("data/pope/coco_pope_random.json", "");             /* a single file: at its own place */
+    CHECK_INT(unlink("data/pope/coco_pope_random.json"), 0);
+    o.verify = false;
+    CHECK_INT(fetch(&o, "pope", "test", &state, &e), ERR_DATA);
+    CHECK(strstr(e.text, "put it at data/pope/coco_pope_random.json") != NULL);
+}
+
+struct seen { char hub[200], elsewhere[200]; };
+
+static void note_tokens(struct httpd_call *c)
+{
+    struct seen *seen = c->user;
+    snprintf(strstr(c->path, "/datasets/") ? seen->hub : seen->elsewhere, sizeof seen->hub, "%s",
+             *c->authorization ? c->authorization : "none");
+    if (!strcmp(c->path, "/datasets/gated.json") && !*c->authorization)
+        httpd_send(c, 401, "", "", 0);
+    else
+        httpd_send(c, 200, "", "{}\n", 3);
+}
+
+TEST(fetch_shows_the_token_to_the_hub_alone)
+{
+    struct seen seen = { "", "" };
+    char endpoint[100], elsewhere[100];
+    struct fetch_state state;
+    struct err e = { 0 };
+    struct httpd *s = httpd_start(note_tokens, &seen);
+    snprintf(endpoint, sizeof endpoint, "http://127.0.0.1:%d", httpd_port(s));
+    snprintf(elsewhere, sizeof elsewhere, "http://localhost:%d/other.json", httpd_port(s));
+    struct source sources[] = {
+        { .path = "q.json", .url = { "https://huggingface.co/datasets/gated.json" } },
+        { .path = "other.json", .url = { elsewhere } } };
+    struct benchmark own = { .name = "own", .splits = "test", .sources = sources, .n_sources = 2,
+                             .read = read_own, .question_files = own_files };
+    struct options o = options_with(NULL);
+    o.hf_endpoint = endpoint;                               /* HF_ENDPOINT stands in for the hub */
+    CHECK_INT(fetch_benchmark(&o, &own, "test", &state, &e), ERR_DATA);
+    CHECK(strstr(e.text, "HF_TOKEN") != NULL);
+    o.hf_token = "secret";
+    e = (struct err){ 0 };
+    CHECK_OK(fetch_benchmark(&o, &own, "test", &state, &e), e);
+    CHECK_STR(seen.hub, "Bearer secret");
+    CHECK_STR(seen.elsewhere, "none");
+    httpd_stop(s);
+}
+
+/* A small archive of half a gigabyte of nothing: given up long before that, and nothing stays. */
+TEST(fetch_refuses_a_bomb)
+{
+    struct source sources[] = {
+        { .path = "q.json", .url = { "https://own.example/q.json" } },
+        { .path = "pics/", .url = { "https://own.example/bomb.zip" } } };
+    struct benchmark own = { .name = "own", .splits = "test", .sources = sources, .n_sources = 2,
+                             .read = read_own, .question_files = own_files };
+    struct options o = options_with(own_mirror("https://own.example/q.json", "{}\n"));
+    static char nothing[1 << 20];
+    struct fetch_state state;
+    struct err e = { 0 };
+    struct archive *a = archive_write_new();
+    archive_write_set_format_zip(a);
+    CHECK_INT(archive_write_open_filename(a, "mirror/own.example/bomb.zip"), ARCHIVE_OK);
+    struct archive_entry *entry = archive_entry_new();
+    archive_entry_set_pathname(entry, "a.jpg");
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_size(entry, 512 << 20);
+    archive_write_header(a, entry);
+    for (int i = 0; i < 512; i++)
+        archive_write_data(a, nothing, sizeof nothing);
+    archive_entry_free(entry);
+    archive_write_close(a);
+    archive_write_free(a);
+    CHECK_INT(fetch_benchmark(&o, &own, "test", &state, &e), ERR_DATA);
+    CHECK(strstr(e.text, "unpacks to more than") != NULL);
+    CHECK(!file_exists("data/own/pics") && !file_exists("data/own/.unpack"));
+    CHECK(!file_exists("data/own/.download/bomb.zip"));
 }

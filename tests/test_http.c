@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/http.h"
@@ -178,6 +180,116 @@ TEST(http_tries_again_when_the_server_is_busy)
     CHECK_OK(http_to_str(&get, &body, &answer, &e), e);
     CHECK_STR(body.at, "ready");
     CHECK_INT(httpd_calls(s), 3);
+    str_free(&body);
+    httpd_stop(s);
+}
+
+/* 429: as long as Retry-After says, or else as long as we think. */
+static void busy_once(struct httpd_call *c)
+{
+    const char *wait = c->user;
+    if (c->number == 1)
+        httpd_send(c, 429, wait, "", 0);
+    else
+        httpd_send(c, 200, "", "ready", 5);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+TEST(http_waits_as_long_as_it_is_told)
+{
+    static const struct { const char *header; double least, most; } rows[] = {
+        { "Retry-After: 2\r\n", 1.9, 30 }, { "", 0, 1.9 }, { "Retry-After: soon\r\n", 0, 1.9 } };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct http_answer answer;
+        struct err e = { 0 };
+        struct httpd *s = httpd_start(busy_once, (void *)rows[i].header);
+        struct http_get get = get_of(s, "/x");
+        double started = now();
+        CHECK_OK(http_to_file(&get, "x", &answer, &e), e);
+        CHECK(now() - started >= rows[i].least);
+        CHECK(now() - started < rows[i].most);
+        httpd_stop(s);
+    }
+}
+
+/* Less than was announced, every time: never a file, and an end to it. */
+static void always_short(struct httpd_call *c)
+{
+    httpd_send_part(c, 200, c->user, big, BIG, BIG / 2);
+}
+
+TEST(http_never_takes_a_part_for_the_whole)
+{
+    static const char *const headers[] = { "", "ETag: \"v1\"\r\n", "Accept-Ranges: bytes\r\n" };
+    for (size_t i = 0; i < COUNT(headers); i++) {
+        struct http_answer answer;
+        struct err e = { 0 };
+        struct str body;
+        fill();
+        struct httpd *s = httpd_start(always_short, (void *)headers[i]);
+        struct http_get get = get_of(s, "/x");
+        get.attempts = 3;
+        CHECK_INT(http_to_file(&get, "x", &answer, &e), ERR_DATA);
+        CHECK(!file_exists("x"));
+        err_clear(&e);
+        str_init(&body, 2 * BIG);
+        CHECK_INT(http_to_str(&get, &body, &answer, &e), ERR_DATA);
+        CHECK(httpd_calls(s) <= 7);
+        str_free(&body);
+        httpd_stop(s);
+    }
+}
+
+/* More than the disk holds is refused before a byte of it is written. */
+static void announce(struct httpd_call *c)
+{
+    httpd_send_part(c, 200, "", big, *(const size_t *)c->user, 1000);
+}
+
+TEST(http_looks_for_room_first)
+{
+    struct statvfs fs;
+    struct http_answer answer;
+    struct err e = { 0 };
+    CHECK_INT(statvfs(".", &fs), 0);
+    size_t more = (size_t)fs.f_bavail * fs.f_frsize + ((size_t)100 << 30);
+    struct httpd *s = httpd_start(announce, &more);
+    struct http_get get = get_of(s, "/x");
+    get.max_bytes = (int64_t)1 << 60;
+    CHECK_INT(http_to_file(&get, "x", &answer, &e), ERR_INTERNAL);
+    CHECK(strstr(e.text, "GB are free") != NULL);
+    CHECK(!file_exists("x") && !file_exists("x.part"));
+    CHECK_INT(httpd_calls(s), 1);
+    httpd_stop(s);
+}
+
+/* A proxy is asked for the whole address. */
+static void as_proxy(struct httpd_call *c)
+{
+    httpd_send(c, 200, "", c->path, strlen(c->path));
+}
+
+TEST(http_goes_through_a_proxy)
+{
+    struct http_answer answer;
+    struct err e = { 0 };
+    struct str body;
+    char proxy[100];
+    struct httpd *s = httpd_start(as_proxy, NULL);
+    snprintf(proxy, sizeof proxy, "http://127.0.0.1:%d", httpd_port(s));
+    CHECK_INT(setenv("http_proxy", proxy, 1), 0);
+    unsetenv("no_proxy");
+    unsetenv("NO_PROXY");
+    struct http_get get = { .url = "http://own.example/a/b.zip", .wait_ms = 10 };
+    str_init(&body, 1000);
+    CHECK_OK(http_to_str(&get, &body, &answer, &e), e);
+    CHECK_STR(body.at, "http://own.example/a/b.zip");
     str_free(&body);
     httpd_stop(s);
 }

@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -483,6 +484,19 @@ static enum status settle_file(const char *from, const char *to, struct err *e)
     return e->code;
 }
 
+/* Adds what to do to what went wrong. */
+static enum status PRINTF_LIKE(2, 3) err_and(struct err *e, const char *format, ...)
+{
+    struct err one = *e;
+    size_t n = strlen(one.text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(one.text + n, sizeof one.text - n, format, args);
+    va_end(args);
+    *e = one;
+    return e->code;
+}
+
 /* Refuses what has not this hash. */
 static enum status find_hash(const char *path, const char *url, const char *pin,
                               char hex[SHA256_HEX], struct err *e)
@@ -501,7 +515,7 @@ static enum status check_hash(const char *path, const char *url, const char *pin
 {
     if (find_hash(path, url, pin, hex, e) == ERR_DATA) {
         unlink(path);
-        err_set(e, ERR_DATA, "%s; nothing of it was kept", e->text);
+        err_and(e, "; nothing of it was kept");
     }
     return e->code;
 }
@@ -648,8 +662,8 @@ static enum status download(struct fetch *f, const struct source *s, const struc
         if (i + 1 < COUNT(s->url) && s->url[i + 1])
             say_warning("%s; trying the next address", one.text);
     }
-    return err_set(e, e->code, "%s. Got by other means, put it at %s: the same command goes on from there",
-                   e->text, put ? put : place(f, s->path));
+    return err_and(e, ". Got by other means, put it at %s: the same command goes on from there",
+                   put ? put : place(f, s->path));
 }
 
 static enum status fetch_plain(struct fetch *f, const struct source *s, struct err *e)

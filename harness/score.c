@@ -244,11 +244,7 @@ static enum status note_foreign_run(const struct options *o, struct split *s, st
         .host = "elsewhere" };
     unsigned char hash[SHA256_SIZE];
     char hex[SHA256_HEX];
-    struct fetch_state state = { 0 };
-    struct err none = { 0 };
 
-    fetch_look(o, s->benchmark, s->name, &state, &none);
-    s->official = state.official;
     if (sha256_file(o->answers, hash, e) != OK ||
         results_model(store, &model, &row.model, e) != OK ||
         run_note_split(s, store, &row.dataset, e) != OK)

@@ -560,7 +560,8 @@ TEST(fetch_refuses_a_bomb)
 {
     struct source sources[] = {
         { .path = "q.json", .url = { "https://own.example/q.json" } },
-        { .path = "pics/", .url = { "https://own.example/bomb.zip" } } };
+        { .path = "pics/", .url = { "https://own.example/bomb.zip" },
+          .images = true } };
     struct benchmark own = { .name = "own", .splits = "test", .sources = sources, .n_sources = 2,
                              .read = read_own, .question_files = own_files };
     struct options o = options_with(own_mirror("https://own.example/q.json", "{}\n"));

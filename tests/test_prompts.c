@@ -5,6 +5,7 @@
 #include "prompts/prompt.h"
 
 #include <stdio.h>
+#include "benchmarks/benchmark.h"
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
 #include "engine/base/str.h"
@@ -279,6 +280,48 @@ TEST(prompts_from_a_file)
     CHECK_STR(prompt_text(set, "gqa", FORMAT_SHORT, &q, &a), "is it?");
     CHECK_STR(prompt_text(set, "pope", FORMAT_SHORT, &q, &a), "is it?!");
     prompt_set_close(set);
+    arena_free(&a);
+}
+
+/* Every benchmark in every generation's template, to the byte, and every set: golden/prompts.py. */
+TEST(prompts_golden)
+{
+    struct arena a = { 0 };
+    struct err e = { 0 };
+    struct jsonl in;
+    size_t n = 0, whole = 0;
+    jsonl_open(&in, &a, &e, "%s/tests/golden/prompts.jsonl", test_root());
+    while (jsonl_next(&in)) {
+        const struct benchmark *b = benchmark_find(jsonl_str(&in, "benchmark"));
+        const char *options[8], *split = jsonl_str(&in, "split");
+        const char *template = json_get_str(in.object, "template", NULL), *prompt;
+        struct prompt_item item = { .question = jsonl_str(&in, "question"),
+                                    .context = json_get_str(in.object, "context", NULL),
+                                    .options = options,
+                                    .has_image = json_get_bool(in.object, "picture", false) };
+        const struct json *o = json_get(in.object, "options");
+        for (o = o->first; o && item.n_options < (int)COUNT(options); o = o->next)
+            options[item.n_options++] = o->string;
+        struct prompt_set *set;
+        if (!CHECK_OK(prompt_set_open(&set, jsonl_str(&in, "set"), &e), e))
+            break;
+        const char *T = prompt_text(set, b->name, b->format_of ? b->format_of(split) : b->format, &item,
+                                    &a);
+        bool good = CHECK_STR(T, jsonl_str(&in, "text"));
+        if (template) {
+            CHECK_OK(conversation_render(template, T, item.has_image, false, prompt_set_image_last(set),
+                                         &a, &prompt, &e), e);
+            good = CHECK_STR(prompt, jsonl_str(&in, "prompt")) && good;
+            whole++;
+        }
+        if (!good)
+            printf("prompts.jsonl:%zu\n", in.line);
+        prompt_set_close(set);
+        n++;
+    }
+    CHECK_OK(jsonl_close(&in), e);
+    CHECK_INT(whole, 14 * (7 + 2));                         /* seven templates, image-last, sys-human */
+    CHECK_INT(n, 14 * (7 + 12));
     arena_free(&a);
 }
 

@@ -41,6 +41,13 @@
 enum { JOBS = 4, SUMS_LIMIT = 16 << 20, URL_LIMIT = 4000 };
 static const int64_t FILE_LIMIT = (int64_t)64 << 30;
 
+struct ahead {                  /* a source's first address, on its way to .download/NAME */
+    const char *url, *bearer, *staged;  /* url NULL: none is made */
+    struct http_answer answer;
+    bool made;                          /* it is whole there */
+    int64_t done, total;                /* total -1: not known yet */
+};
+
 struct fetch {
     const struct options *o;
     const struct benchmark *b;
@@ -52,6 +59,7 @@ struct fetch {
     bool asked;                         /* these are known: the question files were read */
     bool *due;                          /* [b->n_sources] */
     size_t *n_missing;                  /* [b->n_sources] pictures of it that are not there */
+    struct ahead *ahead;                /* [b->n_sources] downloads made side by side */
     const char *first_missing;          /* for messages: the first file that is not there */
     size_t all_missing;
     char *mirror_sums; size_t n_mirror_sums;    /* the mirror's SHA256SUMS; NULL: it has none */
@@ -271,6 +279,7 @@ static enum status open_fetch(struct fetch *f, const struct options *o, const st
     *f = (struct fetch){ .o = o, .b = b, .split = split };
     f->dir = path_join(&f->arena, o->data, b->name);
     f->due = arena_array(&f->arena, (size_t)b->n_sources, sizeof *f->due);
+    f->ahead = arena_array(&f->arena, (size_t)b->n_sources, sizeof *f->ahead);
     f->n_missing = arena_array(&f->arena, (size_t)b->n_sources, sizeof *f->n_missing);
     manifest_read(&f->manifest, &f->arena, f->dir, &damaged);
     if (f->arena.failed)
@@ -579,8 +588,11 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
                             .max_bytes = FILE_LIMIT, .progress = on_bytes, .user = &job };
     char hex[SHA256_HEX];
 
-    m->picked = false;
-    if (file_size(staged) >= 0 && (pin || *m->sha256)) {
+    struct ahead *ahead = &f->ahead[s - f->b->sources];
+    bool made = ahead->made && !strcmp(ahead->url, url);
+
+    m->picked = ahead->made = false;
+    if (!made && file_size(staged) >= 0 && (pin || *m->sha256)) {
         struct err one = { 0 };
         if (check_hash(staged, staged, pin ? pin : m->sha256, hex, &one) == OK) {
             note_download(f, s, m, url, hex, NULL);
@@ -595,7 +607,10 @@ static enum status download_from(struct fetch *f, const struct source *s, const 
         m->bytes = answer.bytes;
         return OK;
     }
-    http_to_file(&get, staged, &answer, e);
+    if (made)
+        answer = ahead->answer;
+    else
+        http_to_file(&get, staged, &answer, e);
     say_progress_clear();
     if (e->code != OK)
         return e->code;
@@ -666,10 +681,17 @@ static enum status download(struct fetch *f, const struct source *s, const struc
                    put ? put : place(f, s->path));
 }
 
+/* Where a source's download comes to lie. */
+static const char *staged_at(struct fetch *f, const struct source *s)
+{
+    return place(f, path_join(&f->arena, ".download", is_archive(s)
+                              ? path_base(host_and_path(&f->arena, s->url[0])) : s->path));
+}
+
 static enum status fetch_plain(struct fetch *f, const struct source *s, struct err *e)
 {
     struct manifest_source *m = manifest_add(&f->manifest, s->url[0]);
-    const char *staged = place(f, path_join(&f->arena, ".download", s->path));
+    const char *staged = staged_at(f, s);
     if (!m)
         return err_set(e, ERR_MEMORY, "%s: no memory", f->dir);
     if (download(f, s, NULL, &staged, m, e) != OK)
@@ -773,8 +795,7 @@ static enum status fetch_archive(struct fetch *f, const struct source *s, struct
 {
     size_t n;
     const char *prefix = prefix_of(s, &n), *staging = place(f, ".unpack");
-    const char *staged = place(f, path_join(&f->arena, ".download", path_base(
-                                            host_and_path(&f->arena, s->url[0]))));
+    const char *staged = staged_at(f, s);
     struct manifest_source *m;
     struct unpacked into = { .f = f, .s = s, .prefix = prefix, .again = half_done(f, s), .p = {
         .what = arena_fmt(&f->arena, "%s unpacks %s", f->b->name, path_base(staged)),
@@ -1062,8 +1083,92 @@ static void say_sizes(struct fetch *f)
                                           : "", one_by_one ? ", and pictures one by one" : "");
 }
 
+/* ---- several at once ----------------------------------------------------------------------------- */
+
+struct side_by_side {
+    pthread_mutex_t lock;               /* guards what follows */
+    struct fetch *f;
+    int next;
+    struct progress p;
+};
+
+struct side { struct side_by_side *all; struct ahead *a; };
+
+static void on_side_bytes(void *user, int64_t done, int64_t total)
+{
+    struct side *side = user;
+    struct side_by_side *all = side->all;
+    const struct fetch *f = all->f;
+    bool known = true;
+    pthread_mutex_lock(&all->lock);
+    side->a->done = done;
+    side->a->total = total;
+    all->p.done = all->p.total = 0;
+    for (int i = 0; i < f->b->n_sources; i++) {
+        all->p.done += (uint64_t)f->ahead[i].done;
+        all->p.total += (uint64_t)(f->ahead[i].total > 0 ? f->ahead[i].total : 0);
+        known = known && (!f->ahead[i].url || f->ahead[i].total > 0);
+    }
+    all->p.total = known ? all->p.total : 0;
+    say_progress(&all->p);
+    pthread_mutex_unlock(&all->lock);
+}
+
+static void *bring_some(void *argument)
+{
+    struct side_by_side *all = argument;
+    for (;;) {
+        pthread_mutex_lock(&all->lock);
+        while (all->next < all->f->b->n_sources && !all->f->ahead[all->next].url)
+            all->next++;
+        int i = all->next++;
+        pthread_mutex_unlock(&all->lock);
+        if (i >= all->f->b->n_sources || run_stopped() != OK)
+            return NULL;
+        struct ahead *a = &all->f->ahead[i];
+        struct side side = { all, a };
+        struct http_get get = { .url = a->url, .bearer = a->bearer, .stopped = run_stopped, .attempts = 1,
+                                .max_bytes = FILE_LIMIT, .progress = on_side_bytes, .user = &side };
+        struct err one = { 0 };
+        char folder[PATH_MAX];
+        snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(a->staged, '/') - a->staged), a->staged);
+        a->made = file_mkdirs(folder, &one) == OK && http_to_file(&get, a->staged, &a->answer, &one) == OK;
+    }
+}
+
+/* Brings the round's whole files from their first addresses, several at a time. What cannot be had so
+ * is left to download(), which tries again, goes on where it broke, and says what is wrong. Archives
+ * of which a part may do (pick.h) are left to it, too. */
+static void bring_side_by_side(struct fetch *f, bool images)
+{
+    struct side_by_side all = { .lock = PTHREAD_MUTEX_INITIALIZER, .f = f,
+                                .p = { .what = f->b->name, .is_bytes = true } };
+    pthread_t threads[JOBS];
+    int n = 0, started = 0;
+    for (int i = 0; i < f->b->n_sources; i++) {
+        const struct source *s = &f->b->sources[i];
+        struct ahead *a = &f->ahead[i];
+        *a = (struct ahead){ .total = -1, .staged = staged_at(f, s) };
+        if (!f->due[i] || is_star(s) || s->images != images || file_size(a->staged) >= 0 ||
+            (is_archive(s) && (!pin_of(f, s, s->url[0]) || file_size(put_there(f, s)) >= 0)))
+            continue;
+        a->url = where(f, s->url[0]);
+        a->bearer = token_for(f->o, a->url);
+        n++;
+    }
+    if (f->arena.failed || n < 2)
+        return;
+    while (started < JOBS && started < n && pthread_create(&threads[started], NULL, bring_some, &all) == 0)
+        started++;
+    while (started--)
+        pthread_join(threads[started], NULL);
+    pthread_mutex_destroy(&all.lock);
+    say_progress_clear();
+}
+
 static enum status fetch_round(struct fetch *f, bool images, struct err *e)
 {
+    bool first = true;
     for (int i = 0; i < f->b->n_sources && e->code == OK; i++) {
         const struct source *s = &f->b->sources[i];
         if (!f->due[i] || (s->images || is_star(s)) != images)
@@ -1072,6 +1177,9 @@ static enum status fetch_round(struct fetch *f, bool images, struct err *e)
             return err_set(e, run_stopped(), "%s: fetching was stopped by a signal", f->b->name);
         if (ask_mirror(f, e) != OK)
             return e->code;
+        if (first)
+            bring_side_by_side(f, images);
+        first = false;
         if (is_star(s))
             fetch_pictures(f, s, e);
         else if (is_archive(s))

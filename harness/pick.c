@@ -388,6 +388,8 @@ enum status pick_zip(const struct pick *p, const char *path, char *out, struct h
     *done = false;
     str_init(&z.text, DIRECTORY_MAX);
     if (!strncmp(p->url, "http", 4) && open_zip(&z, &good, e) == OK && good) {
+        say_note("%s: %zu of its %zu members are enough, %.1f of %.1f MB", p->url, z.n_wanted, z.n,
+                 (double)z.picked / 1e6, (double)z.same.bytes / 1e6);
         name_choice(&z, choice);
         if ((size_t)snprintf(out, PATH_MAX, "%s.%.16s", path, choice) >= PATH_MAX)
             err_set(e, ERR_INTERNAL, "%.200s...: the name is too long", path);

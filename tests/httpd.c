@@ -13,7 +13,7 @@
 #include "engine/base/file.h"
 
 struct httpd {
-    int fd, port, calls, open;      /* open: connections that are served */
+    int fd, port, calls, open, most;    /* open: connections that are served; most of them ever */
     void (*answer)(struct httpd_call *);
     void *user;
     pthread_t acceptor;
@@ -91,7 +91,8 @@ static void *accept_all(void *argument)
         pthread_t thread;
         *c = (struct connection){ s, fd };
         pthread_mutex_lock(&s->lock);
-        s->open++;
+        if (++s->open > s->most)
+            s->most = s->open;
         pthread_mutex_unlock(&s->lock);
         if (pthread_create(&thread, NULL, serve, c) != 0)
             abort();
@@ -127,6 +128,14 @@ int httpd_calls(struct httpd *s)
 {
     pthread_mutex_lock(&s->lock);
     int n = s->calls;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+int httpd_most(struct httpd *s)
+{
+    pthread_mutex_lock(&s->lock);
+    int n = s->most;
     pthread_mutex_unlock(&s->lock);
     return n;
 }

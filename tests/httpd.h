@@ -20,6 +20,7 @@ struct httpd_call {
 struct httpd *httpd_start(void (*answer)(struct httpd_call *), void *user);
 int httpd_port(const struct httpd *s);
 int httpd_calls(struct httpd *s);
+int httpd_most(struct httpd *s);                    /* connections that were open at one time */
 void httpd_stop(struct httpd *s);
 
 /* The whole answer; headers end in \r\n each, or "". A HEAD gets no body. */

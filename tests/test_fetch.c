@@ -376,6 +376,37 @@ TEST(fetch_comes_through_a_bad_connection)
     httpd_stop(s);
 }
 
+/* Several files at a time; one that fails then is had by the plain way. */
+static void serve_slowly(struct httpd_call *c)
+{
+    const struct trouble *t = c->user;
+    usleep(100000);
+    if (strstr(c->path, "SHA256SUMS"))
+        httpd_send(c, 404, "", "", 0);
+    else if (strstr(c->path, "answers_gpt4") && c->number <= 5)
+        httpd_send(c, 503, "Retry-After: 0\r\n", "", 0);
+    else
+        httpd_send_file(c, t->root);
+}
+
+TEST(fetch_brings_several_files_at_once)
+{
+    char root[2000], url[100];
+    struct fetch_state state;
+    struct err e;
+    snprintf(root, sizeof root, "%s/demo/mirror", test_root());
+    struct trouble trouble = { root, 0 };
+    struct httpd *s = httpd_start(serve_slowly, &trouble);
+    snprintf(url, sizeof url, "http://127.0.0.1:%d", httpd_port(s));
+    struct options o = options_with(url);
+    o.scoring_only = true;
+    CHECK_INT(fetch(&o, "llavabench", "test", &state, &e), ERR_DATA);   /* rule.json is the demo's own */
+    CHECK(strstr(e.text, "rule.json") != NULL);
+    CHECK(file_exists("data/llavabench/questions.jsonl") && file_exists("data/llavabench/answers_gpt4.jsonl"));
+    CHECK(httpd_most(s) > 1);
+    httpd_stop(s);
+}
+
 static void serve_page(struct httpd_call *c)
 {
     if (strstr(c->path, "SHA256SUMS"))

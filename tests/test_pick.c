@@ -157,6 +157,7 @@ TEST(pick_goes_on_in_the_next_call)
     struct server s = { 0 };
     struct err e = { 0 };
     bool done;
+    say_setup(true, 0, false);
     make_zip("all.zip", false);
     char url[100], out[PATH_MAX], part[PATH_MAX + 8];
     struct http_answer answer;

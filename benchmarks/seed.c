@@ -150,15 +150,15 @@ static enum status read_seed(const char *dir, const char *split, struct question
     return e->code;
 }
 
-/* ---- frames of videos ---------------------------------------------------------------------------- */
+/* ---- frames of videos ------------------------------------------------------------------------ */
 
 static double between(double x, double low, double high)
 {
     return !(x > low) ? low : x < high ? x : high;          /* not a number: low */
 }
 
-/* extract_video_frames.py of LLaVA's eval.zip: the middle of the video, or of its segment. A segment
- * that lies outside of the video counts as its nearest frame, where the script stops. */
+/* extract_video_frames.py of LLaVA's eval.zip: the middle of the video, or of its segment. A
+ * segment that lies outside of the video counts as its nearest frame, where the script stops. */
 static int64_t pick_frame(const struct video_frame *f, int64_t n, double frames_per_second)
 {
     int64_t from = 0, to = n - 1;
@@ -264,10 +264,10 @@ const struct benchmark bench_seed = {
     .read = read_seed, .question_files = question_files, .video_frame = video_frame,
     .by_hand =
         "their videos are not handed out freely. Get those of Something-Something v2 (sign-up at "
-        "https://www.qualcomm.com/developer/software/something-something-v-2-dataset), EPIC-KITCHENS-100 "
-        "(https://epic-kitchens.github.io) and Breakfast "
-        "(https://serre-lab.clps.brown.edu/resource/breakfast-actions-dataset), and put them below videos/ "
-        "in that folder: 20bn-something-something-v2/94328.webm, EPIC-KITCHENS/P03/P03_24.MP4, "
+        "https://www.qualcomm.com/developer/software/something-something-v-2-dataset), "
+        "EPIC-KITCHENS-100 (https://epic-kitchens.github.io) and Breakfast "
+        "(https://serre-lab.clps.brown.edu/resource/breakfast-actions-dataset), and put them "
+        "below videos/ in that folder: 20bn-something-something-v2/94328.webm, EPIC-KITCHENS/P03/P03_24.MP4, "
         "BreakfastII_15fps_qvga_sync/P06/cam01/P06_cereals.avi; the same command then cuts out the "
         "frames. Frames that LLaVA or SEED-Bench made are taken, too: see docs/benchmarks/seed.md",
     .categories = "image_accuracy,video_accuracy,type/*", .accuracies = "*",

@@ -20,8 +20,9 @@ struct fetch_state {
 enum status fetch_look(const struct options *o, const struct benchmark *b, const char *split,
                        struct fetch_state *out, struct err *e);
 
-/* Are the question files those of the official release? Pinned hashes match, files that were fetched
- * are unchanged, no mirror's own sums stood in for pins, and the number of questions is right. */
+/* Are the question files those of the official release? Pinned hashes match, files that were
+ * fetched are unchanged, no mirror's own sums stood in for pins, and the number of questions is
+ * right. */
 enum status fetch_is_official(const struct options *o, const struct benchmark *b, const char *split,
                               size_t n_questions, bool *official, struct err *e);
 

@@ -1,9 +1,10 @@
-/* frames.c -- libavformat, libavcodec and libswscale; the Makefile sets HAVE_FFMPEG where they are there.
+/* frames.c -- libavformat, libavcodec and libswscale; the Makefile sets HAVE_FFMPEG where they are
+ * there.
  *
- * A frame's number is its rank by time stamp among the video's packets, which a pass without decoding
- * finds. So one frame costs the decoding from the key frame before it, not of the whole video (some of
- * the kitchen videos last half an hour). Where packets have no time stamps (old AVI files), frames are
- * counted by decoding from the start. */
+ * A frame's number is its rank by time stamp among the video's packets, which a pass without
+ * decoding finds. So one frame costs the decoding from the key frame before it, not of the whole
+ * video (some of the kitchen videos last half an hour). Where packets have no time stamps (old AVI
+ * files), frames are counted by decoding from the start. */
 #include "harness/frames.h"
 
 #include <stdlib.h>
@@ -73,10 +74,11 @@ static enum status failed(const struct frames *v, const char *what, int rc, stru
 {
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
     av_strerror(rc, text, sizeof text);
-    return err_set(e, rc == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_DATA, "%s: %s: %s", v->path, what, text);
+    return err_set(e, rc == AVERROR(ENOMEM) ? ERR_MEMORY : ERR_DATA, "%s: %s: %s", v->path, what,
+                   text);
 }
 
-/* ---- frame after frame ------------------------------------------------------------------------- */
+/* ---- frame after frame ----------------------------------------------------------------------- */
 
 static enum status rewind_to(struct frames *v, int64_t stamp, struct err *e)
 {
@@ -87,8 +89,8 @@ static enum status rewind_to(struct frames *v, int64_t stamp, struct err *e)
     return rc < 0 ? failed(v, "cannot go back in it", rc, e) : OK;
 }
 
-/* The next frame into v->frame; false at the end, and on failure (e). Packets that cannot be decoded
- * are passed over, as players do. */
+/* The next frame into v->frame; false at the end, and on failure (e). Packets that cannot be
+ * decoded are passed over, as players do. */
 static bool next_frame(struct frames *v, struct err *e)
 {
     for (;;) {
@@ -101,7 +103,8 @@ static bool next_frame(struct frames *v, struct err *e)
             failed(v, "cannot be decoded", rc, e);
             return false;
         }
-        while ((rc = av_read_frame(v->format, v->packet)) == 0 && v->packet->stream_index != v->stream)
+        while ((rc = av_read_frame(v->format, v->packet)) == 0 &&
+               v->packet->stream_index != v->stream)
             av_packet_unref(v->packet);
         rc = avcodec_send_packet(v->decoder, rc == 0 ? v->packet : NULL);
         av_packet_unref(v->packet);
@@ -112,7 +115,7 @@ static bool next_frame(struct frames *v, struct err *e)
     }
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static int ascending(const void *a, const void *b)
 {
@@ -161,7 +164,8 @@ static enum status open_decoder(struct frames *v, struct err *e)
     if (rc < 0)
         return failed(v, "is no video", rc, e);
     if ((rc = avformat_find_stream_info(v->format, NULL)) < 0 ||
-        (rc = v->stream = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0)) < 0)
+        (rc = v->stream = av_find_best_stream(v->format, AVMEDIA_TYPE_VIDEO, -1, -1, &codec,
+                                              0)) < 0)
         return failed(v, "holds no video that can be decoded", rc, e);
     v->decoder = avcodec_alloc_context3(codec);
     v->packet = av_packet_alloc();
@@ -169,7 +173,8 @@ static enum status open_decoder(struct frames *v, struct err *e)
     if (!v->decoder || !v->packet || !v->frame)
         return failed(v, "no memory", AVERROR(ENOMEM), e);
     v->decoder->thread_count = 0;                           /* as many as there are cores */
-    if ((rc = avcodec_parameters_to_context(v->decoder, v->format->streams[v->stream]->codecpar)) < 0 ||
+    AVCodecParameters *parameters = v->format->streams[v->stream]->codecpar;
+    if ((rc = avcodec_parameters_to_context(v->decoder, parameters)) < 0 ||
         (rc = avcodec_open2(v->decoder, codec, NULL)) < 0)
         return failed(v, "cannot be decoded", rc, e);
     return OK;
@@ -216,7 +221,7 @@ double frames_per_second(const struct frames *v)
     return av_q2d(s->avg_frame_rate.num ? s->avg_frame_rate : s->r_frame_rate);
 }
 
-/* ---- one frame --------------------------------------------------------------------------------- */
+/* ---- one frame ------------------------------------------------------------------------------- */
 
 /* Decodes up to frame `index`, into v->frame. */
 static enum status find_frame(struct frames *v, int64_t index, struct err *e)
@@ -266,7 +271,8 @@ static enum status to_rgb(const struct frames *v, AVFrame *rgb, struct err *e)
     return rc < 0 ? failed(v, "a frame cannot be made RGB", rc, e) : OK;
 }
 
-static enum status encode_png(const struct frames *v, const AVFrame *rgb, AVPacket *out, struct err *e)
+static enum status encode_png(const struct frames *v, const AVFrame *rgb, AVPacket *out,
+                              struct err *e)
 {
     const AVCodec *codec = avcodec_find_encoder(AV_CODEC_ID_PNG);
     AVCodecContext *encoder = codec ? avcodec_alloc_context3(codec) : NULL;
@@ -291,7 +297,8 @@ enum status frames_write_png(struct frames *v, int64_t index, const char *png, s
     AVPacket *out = av_packet_alloc();
     if (!rgb || !out)
         err_set(e, ERR_MEMORY, "%s: no memory", png);
-    else if (find_frame(v, index, e) == OK && to_rgb(v, rgb, e) == OK && encode_png(v, rgb, out, e) == OK)
+    else if (find_frame(v, index, e) == OK && to_rgb(v, rgb, e) == OK &&
+             encode_png(v, rgb, out, e) == OK)
         file_write(png, out->data, (size_t)out->size, e);
     av_frame_free(&rgb);
     av_packet_free(&out);

@@ -1,7 +1,7 @@
 /* frames.h -- FFmpeg's libraries, wrapped once: one frame of a video becomes a PNG file.
  *
- * They are optional: a program that was built without them says so and cuts nothing. Frames are counted
- * from 0 in the order they are shown. A struct frames belongs to one thread. */
+ * They are optional: a program that was built without them says so and cuts nothing. Frames are
+ * counted from 0 in the order they are shown. A struct frames belongs to one thread. */
 #ifndef HARNESS_FRAMES_H
 #define HARNESS_FRAMES_H
 

@@ -58,7 +58,7 @@ static void start_curl(void)
     curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* ---- what libcurl calls ----------------------------------------------------------------------- */
+/* ---- what libcurl calls ---------------------------------------------------------------------- */
 
 static void copy_value(char *out, size_t size, const char *value, size_t n)
 {
@@ -242,7 +242,7 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     return 0;
 }
 
-/* ---- FILE.part.from --------------------------------------------------------------------------- */
+/* ---- FILE.part.from -------------------------------------------------------------------------- */
 
 enum { NOTE_SIZE = PATH_MAX + 8 };
 
@@ -292,7 +292,7 @@ static void read_from(const struct transfer *t, char *out, size_t size)
     file_close(&f);
 }
 
-/* ---- one attempt ------------------------------------------------------------------------------ */
+/* ---- one attempt ----------------------------------------------------------------------------- */
 
 static bool prepare(struct transfer *t, bool only_look, struct curl_slist **headers, char *range)
 {
@@ -551,7 +551,7 @@ static enum status run(struct transfer *t, bool only_look, struct err *e)
     return e->code;
 }
 
-/* ---- the face --------------------------------------------------------------------------------- */
+/* ---- the face -------------------------------------------------------------------------------- */
 
 enum status http_to_str(const struct http_get *get, struct str *out, struct http_answer *answer,
                         struct err *e)

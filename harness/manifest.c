@@ -1,5 +1,5 @@
-/* manifest.c -- two small files beside a benchmark's data, each written whole; while pictures come one
- * by one, their lines are appended. */
+/* manifest.c -- two small files beside a benchmark's data, each written whole; while pictures come
+ * one by one, their lines are appended. */
 #include "harness/manifest.h"
 
 #include <errno.h>
@@ -145,7 +145,8 @@ static enum status write_sources(const struct manifest *m, struct err *e)
         add_member(&out, "splits", s->splits);
         str_addf(&out, ",\n   \"bytes\": %lld, \"absent\": %lld, \"replaced_pin\": %s, "
                  "\"picked\": %s, \"complete\": %s}", (long long)s->bytes, (long long)s->absent,
-                 s->replaced_pin ? "true" : "false", s->picked ? "true" : "false", s->complete ? "true" : "false");
+                 s->replaced_pin ? "true" : "false", s->picked ? "true" : "false",
+                 s->complete ? "true" : "false");
     }
     str_add(&out, "\n]}\n");
     if (out.failed)
@@ -186,7 +187,8 @@ static enum status write_sums(const struct manifest *m, struct err *e)
     return e->code;
 }
 
-/* A line that a power cut tore has no end: ours begins with one, and the next whole write tidies up. */
+/* A line that a power cut tore has no end: ours begins with one, and the next whole write tidies
+ * up. */
 enum status manifest_append(const char *dir, const char *name, const char *sha256, struct err *e)
 {
     char path[PATH_MAX], line[PATH_MAX + 80];

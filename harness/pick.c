@@ -3,12 +3,13 @@
  *     [member][member]...[member][directory][end]
  *
  * Each member takes up the bytes from its local header to the next member's (header, data and what
- * may stand behind it), at a place that is known beforehand. Its first four bytes, which every local
- * header begins with, are written last: where they stand, the whole member is there. So a call that
- * was broken off is gone on with; FILE's name tells the archive's version and the choice.
+ * may stand behind it), at a place that is known beforehand. Its first four bytes, which every
+ * local header begins with, are written last: where they stand, the whole member is there. So a
+ * call that was broken off is gone on with; FILE's name tells the archive's version and the
+ * choice.
  *
- * The zip format: PKWARE's APPNOTE 6.3.x, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16. Members that are
- * encrypted or past 4 GiB are left to the plain way. */
+ * The zip format: PKWARE's APPNOTE 6.3.x, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16. Members that
+ * are encrypted or past 4 GiB are left to the plain way. */
 #include "harness/pick.h"
 
 #include <errno.h>
@@ -68,7 +69,7 @@ static void put_little(char *at, int bytes, uint64_t v)
         at[i] = (char)(v & 0xff);
 }
 
-/* ---- the directory ------------------------------------------------------------------------------ */
+/* ---- the directory --------------------------------------------------------------------------- */
 
 static struct http_get request(const struct pick *p, struct http_session *session)
 {
@@ -92,7 +93,8 @@ static int64_t find_directory(const struct str *tail, int64_t tail_from, int64_t
             bytes = little(tail->at + end64 + 40, 8);
             from = little(tail->at + end64 + 48, 8);
         }
-        if (bytes == 0 || bytes > DIRECTORY_MAX || from > (uint64_t)(tail_from + (int64_t)at) - bytes)
+        if (bytes == 0 || bytes > DIRECTORY_MAX ||
+            from > (uint64_t)(tail_from + (int64_t)at) - bytes)
             return 0;
         *n_bytes = (int64_t)bytes;
         return (int64_t)from;
@@ -115,7 +117,8 @@ static bool read_entry(const struct zip *z, size_t at, struct member *m)
         return false;
     size_t n = (size_t)little(r + 28, 2), extra = (size_t)little(r + 30, 2);
     uint64_t packed = little(r + 20, 4), size = little(r + 24, 4), from = little(r + 42, 4);
-    *m = (struct member){ .entry = at, .entry_n = ENTRY_SIZE + n + extra + (size_t)little(r + 32, 2) };
+    size_t comment = (size_t)little(r + 32, 2);
+    *m = (struct member){ .entry = at, .entry_n = ENTRY_SIZE + n + extra + comment };
     if (m->entry_n > z->text.n - at || n == 0 || n >= sizeof name)
         return false;
     memcpy(name, r + ENTRY_SIZE, n);
@@ -145,7 +148,8 @@ static bool read_members(struct zip *z)
     for (size_t at = 0; at < z->text.n; at += z->at[z->n - 1].entry_n) {
         if (z->n == size) {
             size = size ? 2 * size : 4096;
-            struct member *longer = size <= 2 * MEMBERS_MAX ? realloc(z->at, size * sizeof *longer) : NULL;
+            struct member *longer = size <= 2 * MEMBERS_MAX ? realloc(z->at, size * sizeof *longer)
+                                                            : NULL;
             if (!longer)
                 return false;
             z->at = longer;
@@ -190,7 +194,8 @@ static enum status open_zip(struct zip *z, bool *good, struct err *e)
     str_free(&tail);
     if (e->code == OK && z->directory_from > 0 &&
         http_part(&get, &z->same, z->directory_from, bytes, &z->text, &parts, e) == OK)
-        *good = read_members(z) && z->n_wanted < UINT16_MAX && z->picked < UINT32_MAX - 2 * (int64_t)z->text.n && 2 * z->picked < z->same.bytes;
+        *good = read_members(z) && z->n_wanted < UINT16_MAX &&
+                z->picked < UINT32_MAX - 2 * (int64_t)z->text.n && 2 * z->picked < z->same.bytes;
     if (e->code != OK && !parts)
         err_clear(e);
     if (*good && z->n_wanted == 0)
@@ -198,7 +203,7 @@ static enum status open_zip(struct zip *z, bool *good, struct err *e)
     return e->code;
 }
 
-/* ---- the members -------------------------------------------------------------------------------- */
+/* ---- the members ----------------------------------------------------------------------------- */
 
 static bool write_at(const struct zip *z, const char *bytes, size_t n, int64_t at)
 {
@@ -312,7 +317,7 @@ static enum status fetch_all(struct zip *z, struct err *e)
     return z->first.code == OK ? OK : err_set(e, z->first.code, "%s", z->first.text);
 }
 
-/* ---- the small zip ------------------------------------------------------------------------------ */
+/* ---- the small zip --------------------------------------------------------------------------- */
 
 static enum status write_directory(struct zip *z, struct err *e)
 {

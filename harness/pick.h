@@ -20,8 +20,8 @@ struct pick {
 
 /* Makes the small zip beside `path`, the name that the whole archive would have: out (of PATH_MAX)
  * becomes its name, of which the choice is a part: a zip of other members is another file. What is
- * there of it from an earlier call is gone on with. *done false, with OK: this server or this archive
- * does not allow it, or it would save too little; fetch the whole. */
+ * there of it from an earlier call is gone on with. *done false, with OK: this server or this
+ * archive does not allow it, or it would save too little; fetch the whole. */
 enum status pick_zip(const struct pick *p, const char *path, char *out, struct http_answer *answer,
                      bool *done, struct err *e);
 

@@ -27,8 +27,8 @@ static int by_video(const void *a, const void *b)
     return order ? order : strcmp(x->png, y->png);
 }
 
-static enum status find(struct videos *v, const struct benchmark *b, const char *dir, const char *split,
-                        struct err *e)
+static enum status find(struct videos *v, const struct benchmark *b, const char *dir,
+                        const char *split, struct err *e)
 {
     struct questions *qs = &v->questions;
     *v = (struct videos){ .n = 0 };
@@ -60,20 +60,20 @@ static void let_go(struct videos *v)
 }
 
 /* The frames of one video, at[0..n). */
-static enum status cut_one(const char *dir, const struct due *at, size_t n, struct arena *a, size_t *done,
-                           struct err *e)
+static enum status cut_one(const char *dir, const struct due *at, size_t n, struct arena *a,
+                           size_t *done, struct err *e)
 {
     struct frames *video = NULL;
     char folder[PATH_MAX];
     if (frames_open(&video, path_join(a, dir, at->frame.video), e) != OK)
         return e->code;
     int64_t count = frames_count(video);
+    double per_second = frames_per_second(video);
     for (size_t i = 0; i < n && e->code == OK; i++) {
         const char *png = path_join(a, dir, at[i].png);
         snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(png, '/') - png), png);
         if (file_mkdirs(folder, e) == OK &&
-            frames_write_png(video, at[i].frame.pick(&at[i].frame, count, frames_per_second(video)), png,
-                             e) == OK)
+            frames_write_png(video, at[i].frame.pick(&at[i].frame, count, per_second), png, e) == OK)
             ++*done;
     }
     frames_close(video);

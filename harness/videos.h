@@ -1,4 +1,5 @@
-/* videos.h -- a benchmark's questions about videos: which frames are not there, and cutting them out. */
+/* videos.h -- a benchmark's questions about videos: which frames are not there, and cutting them
+ * out. */
 #ifndef HARNESS_VIDEOS_H
 #define HARNESS_VIDEOS_H
 
@@ -13,8 +14,8 @@ struct videos_report {
 enum status videos_look(const struct benchmark *b, const char *dir, const char *split,
                         struct videos_report *out, struct err *e);
 
-/* Writes every frame that is due, one PNG each, video after video, and reports what is left. A video
- * that cannot be read is counted with the rest: e names the first after all others were cut. */
+/* Writes every frame that is due, one PNG each, video after video, and reports what is left. A
+ * video that cannot be read is counted with the rest: e names the first after all others were cut. */
 enum status videos_cut(const struct benchmark *b, const char *dir, const char *split,
                        enum status (*stopped)(void), struct videos_report *out, struct err *e);
 

@@ -1,7 +1,7 @@
 /* crash.c -- a rename() that counts, and kills its own process at the one it was told of.
  *
- * From the first such death on nothing waits for the disk: what kill -9 leaves is in the page cache,
- * and a test that dies a hundred times would do nothing but wait. */
+ * From the first such death on nothing waits for the disk: what kill -9 leaves is in the page
+ * cache, and a test that dies a hundred times would do nothing but wait. */
 #include "tests/crash.h"
 
 #include <fcntl.h>

@@ -17,7 +17,8 @@
 enum { MEMBERS = 60, SIZE = 40000 };
 static char content[MEMBERS][SIZE];
 
-/* images/00.jpg ... images/59.jpg, of bytes that do not pack; zip64: with the records of large ones. */
+/* images/00.jpg ... images/59.jpg, of bytes that do not pack; zip64: with the records of large
+ * ones. */
 static void make_zip(const char *path, bool zip64)
 {
     struct archive *a = archive_write_new();
@@ -197,7 +198,8 @@ TEST(pick_goes_on_in_the_next_call)
 
 TEST(pick_leaves_the_rest_to_the_plain_way)
 {
-    struct server plain = { .no_ranges = true }, changed = { .change_at = 3 }, lying = { .other_bytes = true };
+    struct server plain = { .no_ranges = true }, changed = { .change_at = 3 };
+    struct server lying = { .other_bytes = true };
     struct server *const servers[] = { &plain, &changed, &lying };
     struct err e;
     bool done;

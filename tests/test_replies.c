@@ -1,5 +1,5 @@
-/* Random replies read as the evaluators' Python reads them: tests/vectors/replies/record.py, which says
- * the rules a second time. LLAVA_REPLIES names another file of it, for more of them. */
+/* Random replies read as the evaluators' Python reads them: tests/vectors/replies/record.py, which
+ * says the rules a second time. LLAVA_REPLIES names another file of it, for more of them. */
 #include <stdio.h>
 #include <stdlib.h>
 

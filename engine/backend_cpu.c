@@ -30,24 +30,38 @@ struct cpu {
     size_t used, peak;                                      /* bytes */
 };
 
-/* Blocks start at a multiple of 64, behind a head that knows their size. Large ones ask for large
+/* Blocks of zeros start at a multiple of 64, behind a head that knows their size. Large ones come from
+ * the system, whose pages are zero and take no memory before they are written: a cache that holds one
+ * question is no larger than that, and weights are written by all threads at once. They ask for large
  * pages: weights are read from end to end, which else costs a look-up for every 4 KB. */
-enum { HEAD = 64, HUGE_PAGE = 2 << 20 };
+enum { HEAD = 64, HUGE_PAGE = 2 << 20, LARGE = 2 * HUGE_PAGE };
+
+static char *map_zeros(size_t all)                          /* starts at a multiple of HUGE_PAGE */
+{
+    char *at = mmap(NULL, all + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    size_t before = (HUGE_PAGE - (uintptr_t)at % HUGE_PAGE) % HUGE_PAGE;
+    if (before)
+        munmap(at, before);
+    munmap(at + before + all, HUGE_PAGE - before);
+#if defined(MADV_HUGEPAGE)
+    madvise(at + before, all, MADV_HUGEPAGE);               /* advice: without it only slower */
+#endif
+    return at + before;
+}
 
 static void *take(struct cpu *c, size_t n)
 {
-    size_t all, unit = n < 2 * HUGE_PAGE ? HEAD : HUGE_PAGE;
-    if (__builtin_add_overflow(n, HEAD + unit - 1, &all))
+    size_t all, unit = n < LARGE ? HEAD : HUGE_PAGE;
+    if (__builtin_add_overflow(n, HEAD + unit - 1, &all) || all > SIZE_MAX - HUGE_PAGE)
         return NULL;
     all -= all % unit;
-    char *at = aligned_alloc(unit, all);
+    char *at = all < LARGE ? aligned_alloc(unit, all) : map_zeros(all);
     if (at == NULL)
         return NULL;
-#if defined(MADV_HUGEPAGE)
-    if (unit == HUGE_PAGE)
-        madvise(at, all, MADV_HUGEPAGE);                    /* advice: without it only slower */
-#endif
-    memset(at, 0, all);
+    if (all < LARGE)
+        memset(at, 0, all);
     memcpy(at, &all, sizeof all);
     c->used += all;
     c->peak = c->used > c->peak ? c->used : c->peak;
@@ -61,7 +75,21 @@ static void give(struct cpu *c, void *data)
         return;
     memcpy(&all, (char *)data - HEAD, sizeof all);
     c->used -= all;
-    free((char *)data - HEAD);
+    if (all < LARGE)
+        free((char *)data - HEAD);
+    else
+        munmap((char *)data - HEAD, all);
+}
+
+/* Of a block in which little may be written here and there: what is not written takes no memory. */
+static void small_pages(void *data)
+{
+    size_t all;
+    memcpy(&all, (char *)data - HEAD, sizeof all);
+#if defined(MADV_NOHUGEPAGE)
+    if (all >= LARGE)
+        madvise((char *)data - HEAD, all, MADV_NOHUGEPAGE);
+#endif
 }
 
 static struct cpu *cpu_of(struct backend *b)
@@ -196,8 +224,11 @@ static enum status cpu_kv_alloc(struct backend *b, struct kvcache *kv, struct er
         kv->k = take(c, n);
         kv->v = take(c, n);
     }
-    if (kv->k && kv->v)
+    if (kv->k && kv->v) {
+        small_pages(kv->k);                                 /* slots lie in a part of each head's */
+        small_pages(kv->v);
         return OK;
+    }
     cpu_kv_release(b, kv);
     return err_set(e, ERR_MEMORY, "no memory for a KV cache of %d columns in %d layers",
                    kv->columns, kv->layers);

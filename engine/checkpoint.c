@@ -342,8 +342,9 @@ static void add_need(struct checkpoint *c, bool ones, const char *name, int n_di
         c->need = at;
         c->need_size = size;
     }
-    c->need[c->n_need++] = (struct need){ .name = name, .n_dims = n_dims, .shape = { a, b },
-                                          .ones = ones, .type = BF16 };
+    c->need[c->n_need] = (struct need){ .name = name, .n_dims = n_dims, .shape = { a, b },
+                                          .ones = ones, .type = BF16, .place = (int)c->n_need };
+    c->n_need++;
 }
 
 static void need_matrix(struct checkpoint *c, const char *prefix, const char *name, int rows,
@@ -399,9 +400,6 @@ static void need_language(struct checkpoint *c)
     const struct language_config *l = &c->config.language;
     int D = l->hidden, kv = l->kv_heads * l->head_size;
     need_matrix(c, "model.", "embed_tokens", l->vocabulary, D);
-    need_vector(c, "model.", "norm.weight", D);
-    if (!l->tied)
-        need_matrix(c, "", "lm_head", l->vocabulary, D);
     for (int i = 0; i < l->layers; i++) {
         const char *p = arena_fmt(&c->arena, "model.layers.%d.", i);
         need_vector(c, p, "input_layernorm.weight", D);
@@ -414,6 +412,9 @@ static void need_language(struct checkpoint *c)
         need_matrix(c, p, "mlp.up_proj", l->ffn, D);
         need_matrix(c, p, "mlp.down_proj", D, l->ffn);
     }
+    need_vector(c, "model.", "norm.weight", D);
+    if (!l->tied)
+        need_matrix(c, "", "lm_head", l->vocabulary, D);
 }
 
 static int need_by_name(const void *a, const void *b)
@@ -482,6 +483,7 @@ static void check_need(struct checkpoint *c, struct need *n)
     else {
         n->type = t->type;
         n->data = t->data;
+        n->mapped = true;
     }
 }
 
@@ -612,6 +614,7 @@ static enum status merge(struct checkpoint *c, bool dry, struct err *e)
             held = source_find(&c->low, w->name);
         lora_merge(c->merged + at, held, pairs[i].a, pairs[i].b, scale, e);
         w->data = c->merged + at;
+        w->mapped = false;
         w->type = F16;
         at += (size_t)(w->shape[0] * w->shape[1]);
     }
@@ -724,33 +727,84 @@ struct view checkpoint_view(const struct checkpoint *c, const char *name)
     return (struct view){ n->data, n->type, (int)rows, (int)(all / rows) };
 }
 
+static size_t need_bytes(const struct need *n)
+{
+    return (size_t)shape_elements(n->shape, n->n_dims) * dtype_size(n->type);
+}
+
+static void release(const struct need *n)
+{
+    if (n->mapped)
+        file_forget(n->data, need_bytes(n));
+}
+
+void checkpoint_release(const struct checkpoint *c, const char *name)
+{
+    const struct need *n = find_need(c, name);
+    assert(n && n->data);
+    release(n);
+}
+
 const char *dtype_name(enum dtype t)
 {
     return t == F16 ? "F16" : t == BF16 ? "BF16" : "F32";
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const struct need *const *x = a, *const *y = b;
+    return (*x)->place - (*y)->place;
+}
+
+/* hash [n_need]: of each tensor's bytes. */
+static enum status hash_tensors(const struct checkpoint *c, unsigned char (*hash)[SHA256_SIZE],
+                                struct err *e)
+{
+    const struct need **order = malloc((c->n_need + 1) * sizeof *order);
+    if (!order)
+        return err_set(e, ERR_MEMORY, "no memory to hash %zu tensors", c->n_need);
+    for (size_t i = 0; i < c->n_need; i++)
+        order[i] = &c->need[i];
+    qsort(order, c->n_need, sizeof *order, by_place);
+    for (size_t i = 0; i < c->n_need; i++) {
+        struct sha256 s;
+        if (i + 1 < c->n_need && order[i + 1]->mapped)
+            file_expect(order[i + 1]->data, need_bytes(order[i + 1]));
+        sha256_init(&s);
+        sha256_add(&s, order[i]->data, need_bytes(order[i]));
+        sha256_end(&s, hash[order[i] - c->need]);
+        release(order[i]);
+    }
+    free(order);
+    return OK;
+}
+
 enum status checkpoint_hash(struct checkpoint *c, char out[65], struct err *e)
 {
     struct sha256 s;
-    unsigned char hash[SHA256_SIZE];
+    unsigned char whole[SHA256_SIZE], (*hash)[SHA256_SIZE] = calloc(c->n_need + 1, sizeof *hash);
     char shape[SHAPE_TEXT], line[500];
-    (void)e;                                                /* mapped files: a read cannot fail */
+
+    if (!hash)
+        return err_set(e, ERR_MEMORY, "no memory to hash %zu tensors", c->n_need);
+    if (!c->random && hash_tensors(c, hash, e) != OK)
+        goto done;
     sha256_init(&s);
     if (c->random)
         sha256_add(&s, c->config_text, strlen(c->config_text));
     for (size_t i = 0; i < c->n_need; i++) {
         const struct need *n = &c->need[i];
-        size_t bytes = (size_t)shape_elements(n->shape, n->n_dims) * dtype_size(n->type);
         int k = snprintf(line, sizeof line, "%s %s %s\n", n->name,
                          c->random ? "random" : dtype_name(n->type),
                          shape_text(shape, n->shape, n->n_dims));
         sha256_add(&s, line, (size_t)k);
-        if (!c->random)
-            sha256_add(&s, n->data, bytes);
+        sha256_add(&s, hash[i], SHA256_SIZE);
     }
-    sha256_end(&s, hash);
-    sha256_hex(hash, out);
-    return OK;
+    sha256_end(&s, whole);
+    sha256_hex(whole, out);
+done:
+    free(hash);
+    return e->code;
 }
 
 int64_t checkpoint_parameters(const struct checkpoint *c)

@@ -32,8 +32,13 @@ const char *checkpoint_tokenizer(const struct checkpoint *c);   /* path of token
 struct view checkpoint_view(const struct checkpoint *c, const char *name);
 bool checkpoint_has(const struct checkpoint *c, const char *name);
 
-/* Hex SHA-256 over all tensors that the model uses, in name order: name, dtype, shape, bytes. For
- * large files this reads them once; 4 GB/s or so. Random weights: of config and seed. */
+/* Says that the tensor has been read: its pages leave memory (and come back, should anyone read it
+ * again), so that loading holds the packed weights and not the files too. */
+void checkpoint_release(const struct checkpoint *c, const char *name);
+
+/* Hex SHA-256 over all tensors that the model uses, in name order: a line of name, dtype and shape,
+ * then the SHA-256 of its bytes. Random weights: of config and names. The bytes are read in the order
+ * in which a model is loaded: run beside loading, the two share one reading of the files. */
 enum status checkpoint_hash(struct checkpoint *c, char out[65], struct err *e);
 
 /* Sums over the used tensors. */

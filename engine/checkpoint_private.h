@@ -18,6 +18,8 @@ struct need {                   /* a tensor of the model, and where it lies */
     bool ones;                  /* a norm's weight: what random weights put there */
     enum dtype type;
     const void *data;           /* NULL: not found */
+    bool mapped;                /* data lies in a file */
+    int place;                  /* in the order in which the model is loaded */
 };
 
 struct checkpoint {             /* immutable after open: any thread may take views and hashes */

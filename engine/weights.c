@@ -40,7 +40,7 @@ static void widen(float *out, const struct view *v)
     }
 }
 
-enum { MAX_PARTS = 4 };
+enum { MAX_PARTS = 4, TENSOR_NAME = 256 };
 
 /* The parts' views; returns how many, 0 after an error. */
 static int find(struct loader *l, struct view *out, const char *prefix, const char *const *parts)
@@ -49,7 +49,7 @@ static int find(struct loader *l, struct view *out, const char *prefix, const ch
     if (l->e->code != OK)
         return 0;
     for (; parts[n]; n++) {
-        char name[256];
+        char name[TENSOR_NAME];
         assert(n < MAX_PARTS);
         snprintf(name, sizeof name, "%s%s", prefix, parts[n]);
         out[n] = checkpoint_view(l->checkpoint, name);
@@ -57,6 +57,16 @@ static int find(struct loader *l, struct view *out, const char *prefix, const ch
             l->widest = out[n].type;
     }
     return n;
+}
+
+/* The parts are on the device: their pages may leave memory. */
+static void release(const struct loader *l, const char *prefix, const char *const *parts)
+{
+    for (int i = 0; parts[i]; i++) {
+        char name[TENSOR_NAME];
+        snprintf(name, sizeof name, "%s%s", prefix, parts[i]);
+        checkpoint_release(l->checkpoint, name);
+    }
 }
 
 void load_floats(struct loader *l, struct tensor *t, const char *prefix, const char *const *parts)
@@ -93,6 +103,7 @@ void load_table(struct loader *l, struct tensor *t, const char *name)
     if (device_alloc(l->device, t, v->type, v->rows, v->cols, l->e) == OK &&
         d->ops->write(d->backend, t, v->data, l->e) == OK)
         d->ops->sync(d->backend, l->e);
+    release(l, name, (const char *const[]){ "", NULL });
 }
 
 void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *prefix,
@@ -112,4 +123,5 @@ void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *pr
     if (l->device->act == BF16)
         m->type = BF16;
     l->device->ops->pack(l->device->backend, m, v, n, l->e);
+    release(l, prefix, parts);
 }

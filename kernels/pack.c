@@ -67,10 +67,11 @@ void panels_pack(void *panels, enum number type, int outputs, int K, int paired,
     enum { SOME = 512 };                                    /* k's at a time: 32 KB of the panel */
     int n = (outputs + width(paired) - 1) / width(paired), Kp = round_up(K, 32);
     size_t size = number_size(type);
-    memset(panels, 0, panels_bytes(outputs, K, paired, type));
 #pragma omp parallel for schedule(static)
     for (int p = 0; p < n; p++) {
         char *panel = (char *)panels + (size_t)p * PANEL * (size_t)Kp * size;
+        if (K < Kp || (p + 1) * width(paired) > outputs)    /* not every place will be written */
+            memset(panel, 0, PANEL * (size_t)Kp * size);
         for (int k = 0; k < K; k += SOME)
             for (int j = 0; j < PANEL; j++) {
                 int output = p * width(paired) + j % width(paired);

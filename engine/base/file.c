@@ -44,6 +44,25 @@ void file_close(struct file *f)
     *f = (struct file){ 0 };
 }
 
+static void advise(const void *at, size_t n, int advice)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)at, last = first + n;
+    first = (first + page - 1) / page * page;               /* whole pages: neighbours keep theirs */
+    last = last / page * page;
+    if (first < last)
+        (void)madvise((void *)first, last - first, advice);
+}
+
+void file_expect(const void *at, size_t n)
+{
+    advise(at, n, MADV_WILLNEED);
+}
+
+void file_forget(const void *at, size_t n)
+{
+    advise(at, n, MADV_DONTNEED);
+}
+
 static enum status failed(struct err *e, const char *what, const char *path)
 {
     return err_set(e, ERR_INTERNAL, "%s: cannot %s: %s", path, what, strerror(errno));

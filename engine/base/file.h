@@ -15,6 +15,11 @@ struct file {
 enum status file_open(struct file *f, const char *path, enum status code, struct err *e);
 void file_close(struct file *f);
 
+/* Only for bytes inside a struct file. Needed soon: the system reads ahead. Not needed any more: they
+ * leave this process's memory; whoever reads them again gets them from the file. */
+void file_expect(const void *at, size_t n);
+void file_forget(const void *at, size_t n);
+
 /* Writes to path.tmp-PID, flushes to disk, renames: readers see the old file or the new one. */
 enum status file_write(const char *path, const void *bytes, size_t n, struct err *e);
 

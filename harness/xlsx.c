@@ -192,7 +192,7 @@ enum status xlsx_open(struct xlsx **out, const char *path, struct err *e)
     t->path = path;
     t->e = e;
     const char *part = part_of(t, first_sheet(t));
-    if (part)
+    if (e->code == OK)
         read_strings(t);
     if (e->code == OK && read_part(t, part, true, &t->sheet, &n))
         xml_open(&t->xml, part_name(t, part), t->sheet, n, e);

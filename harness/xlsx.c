@@ -98,7 +98,9 @@ static const char *element_text(struct xml *x, bool any, struct arena *a)
 /* *bytes is the caller's; NULL when there is no such part, which is an error if it is needed. */
 static bool read_part(struct xlsx *t, const char *name, bool needed, char **bytes, size_t *n)
 {
-    if (unpack_member(t->path, name, PART_LIMIT, bytes, n, t->e) == OK && !*bytes && needed)
+    *bytes = NULL;
+    if (t->e->code == OK &&
+        unpack_member(t->path, name, PART_LIMIT, bytes, n, t->e) == OK && !*bytes && needed)
         err_set(t->e, ERR_DATA, "%s: no table: it has no part %s", t->path, name);
     return t->e->code == OK && *bytes;
 }

@@ -489,6 +489,8 @@ static void bench_open(struct bench *b, void (*answer)(struct httpd_call *))
 static void bench_close(struct bench *b)
 {
     httpd_stop(b->server);
+    if (!b->fixture.questions.index)                        /* the split's copy may have made it */
+        b->fixture.questions.index = b->split.questions.index;
     fixture_free(&b->fixture);
 }
 

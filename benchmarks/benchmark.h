@@ -67,8 +67,8 @@ struct tally_input {
     const struct mark *marks;   /* [passes][n] */
     int passes;                 /* 1 but for judged benchmarks */
     const uint32_t *weight;     /* [n] how often each question counts; NULL: once */
-    const uint32_t *unit;       /* [n] below n: questions that count as one have one number, where the
-                                   benchmark's own would not do (cells.h); NULL elsewhere */
+    const uint32_t *unit;       /* [n] below n: questions that count as one have one number, where
+                                   the benchmark's own would not do (cells.h); NULL elsewhere */
     bool partial;               /* leave out what is missing where the official rule would stop */
 };
 

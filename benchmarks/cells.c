@@ -128,7 +128,7 @@ static size_t slot_of(const struct making *m)
     return slot;
 }
 
-/* The unit stands for a new cell. Its marks go to the end of rows of `passes`, put in place later. */
+/* The unit stands for a new cell. Its marks go to rows of `passes`, turned when all are there. */
 static void add_cell(struct making *m, int run, size_t unit)
 {
     struct cells *c = m->c;
@@ -207,42 +207,76 @@ static struct tally_input input_of(const struct cells *c, const uint32_t *weight
                                  .weight = weight, .unit = c->cell_of, .partial = true };
 }
 
-/* Names, and which are over which cells: a metric's n says whether it is over anything when the tally
- * is given one cell alone. */
+/* Everything but one cell, for the tally. */
+struct without { struct questions questions; struct mark *marks; uint32_t *unit; };
+
+static void leave_out(const struct cells *c, size_t cell, struct without *w)
+{
+    size_t from = c->first_standing[cell], to = c->first_standing[cell + 1], n = c->standing.n;
+
+    w->questions.n = 0;
+    for (size_t i = 0; i < n; i++)
+        if (i < from || i >= to) {
+            w->unit[w->questions.n] = (uint32_t)(i < from ? c->cell_of[i] : c->cell_of[i] - 1);
+            w->questions.at[w->questions.n++] = c->standing.at[i];
+        }
+    for (size_t p = 0; p < (size_t)c->passes; p++) {
+        struct mark *to_marks = w->marks + p * w->questions.n;
+        memcpy(to_marks, c->marks + p * n, from * sizeof *to_marks);
+        memcpy(to_marks + from, c->marks + p * n + to, (n - to) * sizeof *to_marks);
+    }
+}
+
+static size_t count_of(const struct scores *s, const char *metric)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (!strcmp(s->at[i].metric, metric))
+            return s->at[i].n;
+    return 0;
+}
+
+/* A metric is over a cell when without it there is less that the metric is over. */
+static void find_members(struct cells *c, const struct scores *all, struct without *w)
+{
+    struct scores less;
+
+    scores_init(&less, &c->arena);
+    for (size_t k = 0; k < c->n_cells && !less.failed; k++) {
+        leave_out(c, k, w);
+        less.n = 0;
+        c->benchmark->tally(&(struct tally_input){ .qs = &w->questions, .marks = w->marks,
+                                                   .passes = c->passes, .unit = w->unit,
+                                                   .partial = true }, &less);
+        for (size_t i = 0; i < all->n; i++)
+            c->member[k * all->n + i] = count_of(&less, all->at[i].metric) < all->at[i].n;
+    }
+    c->arena.failed = c->arena.failed || less.failed;
+    scores_free(&less);
+}
+
 static enum status find_metrics(struct cells *c, struct err *e)
 {
-    struct scores all, alone;
-    struct mark *marks = arena_array(&c->arena, c->standing.n * (size_t)c->passes + 1, sizeof *marks);
-    struct questions few = c->standing;
+    size_t n = c->standing.n + 1;
+    struct scores all;
+    struct without w = { .questions = c->standing };
     struct tally_input in = input_of(c, NULL);
 
     scores_init(&all, &c->arena);
-    scores_init(&alone, &c->arena);
     c->benchmark->tally(&in, &all);
     c->n_metrics = all.n;
     c->headline = scores_headline(&all, c->benchmark);
     c->metrics = arena_array(&c->arena, all.n + 1, sizeof *c->metrics);
     c->member = arena_array(&c->arena, c->n_cells * all.n + 1, sizeof *c->member);
-    for (size_t i = 0; c->metrics && i < all.n; i++)
+    w.questions.at = arena_array(&c->arena, n, sizeof *w.questions.at);
+    w.marks = arena_array(&c->arena, n * (size_t)c->passes, sizeof *w.marks);
+    w.unit = arena_array(&c->arena, n, sizeof *w.unit);
+    c->arena.failed = c->arena.failed || all.failed;
+    for (size_t i = 0; !c->arena.failed && i < all.n; i++)
         c->metrics[i] = all.at[i].metric;
-    for (size_t k = 0; k < c->n_cells && !c->arena.failed && !alone.failed; k++) {
-        few.at = c->standing.at + c->first_standing[k];
-        few.n = c->first_standing[k + 1] - c->first_standing[k];
-        for (size_t p = 0; p < (size_t)c->passes; p++)
-            memcpy(marks + p * few.n, c->marks + p * c->standing.n + c->first_standing[k],
-                   few.n * sizeof *marks);
-        alone.n = 0;
-        c->benchmark->tally(&(struct tally_input){ .qs = &few, .marks = marks, .passes = c->passes,
-                                                   .partial = true }, &alone);
-        for (size_t s = 0; s < alone.n; s++)
-            for (size_t i = 0; i < all.n; i++)
-                if (alone.at[s].n && !strcmp(alone.at[s].metric, all.at[i].metric))
-                    c->member[k * all.n + i] = true;
-    }
-    bool failed = all.failed || alone.failed || c->arena.failed;
+    if (!c->arena.failed)
+        find_members(c, &all, &w);
     scores_free(&all);
-    scores_free(&alone);
-    return failed ? err_set(e, ERR_MEMORY, "no memory for the metrics") : OK;
+    return c->arena.failed ? err_set(e, ERR_MEMORY, "no memory for the metrics") : OK;
 }
 
 enum status cells_make(struct cells *c, const struct benchmark *b, const struct questions *qs,

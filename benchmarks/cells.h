@@ -17,7 +17,7 @@ struct cells {
     size_t n_questions, n_left_out;     /* compared; lacking a reply or a judgement in some run */
     size_t *first;                      /* [n_pictures + 1]: units of one picture stand together */
     uint32_t **cell;                    /* [n_runs][n_units] */
-    size_t *rows, *first_row;           /* questions of unit u: rows[first_row[u] .. first_row[u+1]) */
+    size_t *rows, *first_row;           /* of unit u: rows[first_row[u] .. first_row[u + 1]) */
     const char **metrics;               /* [n_metrics], as the tally names them */
     size_t headline;                    /* among them */
     bool *member;                       /* [n_cells][n_metrics]: is the metric over such units? */

@@ -76,7 +76,8 @@ static void check_runs(const struct json *line)
     CHECK_OK(compare_permute(&of, COMPARE_DRAWS, 0, p, &e), e);
     const struct json *want_p = json_get(line, "p")->first;
     for (int m = 0; m < METRICS; m++, want_p = want_p->next) {
-        double low = at(json_get(line, "intervals"), m, 0), high = at(json_get(line, "intervals"), m, 1);
+        const struct json *intervals = json_get(line, "intervals");
+        double low = at(intervals, m, 0), high = at(intervals, m, 1);
         /* a quantile of 10,000 draws: four errors of sqrt(0.025 * 0.975 / n) / density are about
          * 0.03 of the interval; of six pictures it moves in steps */
         double within = 0.05 * (high - low) + 1e-9, want = want_p->number;
@@ -211,7 +212,8 @@ static void make_mmbench(struct fixture *f)
     static const char *const rows[] = {
         "index\tquestion\thint\tA\tB\tC\tD\tanswer\tcategory\timage\tl2-category\tsplit\n",
         "1\tQ1\t\tcat\tdog\t\t\tA\tone\taaaa\tx\tdev\n2\tQ2\t\tcat\tdog\t\t\tB\ttwo\tbbbb\tx\tdev\n",
-        "3\tQ3\t\tcat\tdog\t\t\tB\ttwo\tcccc\tx\tdev\n1000001\tQ1\t\tdog\tcat\t\t\tB\tone\taaaa\tx\tdev\n",
+        "3\tQ3\t\tcat\tdog\t\t\tB\ttwo\tcccc\tx\tdev\n"
+        "1000001\tQ1\t\tdog\tcat\t\t\tB\tone\taaaa\tx\tdev\n",
         "1000002\tQ2\t\tdog\tcat\t\t\tA\ttwo\tbbbb\tx\tdev\n",
         "1000003\tQ3\t\tdog\tcat\t\t\tA\ttwo\tcccc\tx\tdev\n" };
     char table[1000] = "";
@@ -246,7 +248,8 @@ static void check_cells(const struct fixture *f, const char *const words[2])
         struct scores want;
         struct arena a = { 0 };
         scores_init(&want, &a);
-        f->benchmark->tally(&(struct tally_input){ .qs = qs, .marks = marks[r], .passes = 1 }, &want);
+        struct tally_input in = { .qs = qs, .marks = marks[r], .passes = 1 };
+        f->benchmark->tally(&in, &want);
         memset(weight, 0, c.n_cells * sizeof *weight);
         for (size_t u = 0; u < c.n_units; u++)
             weight[c.cell[r][u]]++;

@@ -11,9 +11,8 @@ static const struct { unsigned kind; const char *sign, *note; } marks_table[] = 
     { MARK_IN_HOUSE, "¶", "¶ with in-house data, not public (the paper's own †)." },
     { MARK_PARTIAL, "†", "† partial: some of the questions have no answer, or only a selection was "
                          "asked." },
-    { MARK_UNOFFICIAL, "‡", "‡ not the data of the official release, or not the split that is "
-                            "published about: these figures do not compare with published ones." },
-    { MARK_UNCHECKED, "?", "? published, but found in one place only." },
+    { MARK_UNOFFICIAL, "‡", "‡ not the data or the split of published figures, and not to be "
+                            "compared with them." },
     { MARK_DEMO_JUDGE, "", "(demo) judged by word overlap with the reference, offline: no judgement "
                            "of quality." },
 };

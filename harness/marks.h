@@ -10,9 +10,8 @@ enum mark_kind {
     MARK_UNOFFICIAL = 1 << 1,   /* ‡ not the data, or not the split, that is published about */
     MARK_SEEN = 1 << 2,         /* * its training images were seen in training (the paper's mark) */
     MARK_IN_HOUSE = 1 << 3,     /* ¶ in-house training data (the paper's own †) */
-    MARK_UNCHECKED = 1 << 4,    /* ? a published figure found in one place only */
-    MARK_SIGNIFICANT = 1 << 5,  /* * p below 0.05 after Holm's correction */
-    MARK_DEMO_JUDGE = 1 << 6,   /* no mark, a note: judged by word overlap */
+    MARK_SIGNIFICANT = 1 << 4,  /* * p below 0.05 after Holm's correction */
+    MARK_DEMO_JUDGE = 1 << 5,   /* no mark, a note: judged by word overlap */
 };
 
 /* "85.9†‡"; marks are added to *used. NaN: NULL, the absent cell. */

@@ -70,9 +70,11 @@ static const struct verb_text {
       "llava-eval judge --suite llavabench --judge https://api.openai.com/v1 --judge-model NAME "
       "--dry-run" },
     { "leaderboard", LEADERBOARD, "", 0, "tables from the store",
-      "The newest run of each model. A figure over fewer questions than the split has, or one that "
-      "lacks replies, is marked; --json and csv give full precision.",
-      "llava-eval leaderboard --format latex" },
+      "The newest run of each model. Marks, explained below the table, say what a figure is not: "
+      "partial, not the published data or split. A judged figure stands in a column of its judge. csv, "
+      "tsv and json give full precision; json has each published figure's source, and where it was "
+      "checked.",
+      "llava-eval leaderboard --layout table3 --reference paper --baseline LLaVA-1.5-7B" },
     { "compare", COMPARE, "A B", 2, "two models, paired on the same questions",
       "Both scores, their difference with a 95 % interval (bootstrap over pictures, 10,000 draws, the "
       "same in each run), a p-value (exact McNemar where the metric is a share of right answers, else "
@@ -279,8 +281,12 @@ static const struct option_text {
       LEADERBOARD | COMPARE | LIST, G_OUT, "of the table" },
     { "allow", NULL, 0, "data,prompts,decode", TEXT, AT(allow), 0, 0, COMPARE, G_HOW,
       "compare runs that differ in these; over other data, where the same id asks the same" },
-    { "reference", NULL, 0, "paper", ONE_OF, AT(reference), 0, 0, LEADERBOARD, G_OUT,
-      "add the paper's own figures" },
+    { "layout", NULL, 0, "wide|table3|table4", ONE_OF, AT(layout), 0, 0, LEADERBOARD, G_OUT,
+      "a column for each headline, or as the paper's tables 3 and 4" },
+    { "reference", NULL, 0, "paper|scaling|zoo", ONE_OF, AT(reference), 0, 0, LEADERBOARD, G_OUT,
+      "add published figures: the paper's tables 3 and 4, its table 2, LLaVA's model zoo (LoRA)" },
+    { "baseline", NULL, 0, "MODEL", TEXT, AT(baseline), 0, 0, LEADERBOARD, G_OUT,
+      "add the difference to this line (LLaVA-1.5-7B, say, or LABEL:SET), and the mean ratio to it" },
     { "json", NULL, 0, NULL, FLAG, AT(json), 0, 0,
       SCORE | JUDGE | LEADERBOARD | COMPARE | SHOW | ASK | INSPECT | LIST | BENCH, G_OUT,
       "JSON on stdout" },

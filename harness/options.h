@@ -54,7 +54,7 @@ struct options {
     const char *image, *prompt; bool prompt_raw;    /* ask */
     const char *logits, *pixels;                    /* ask: .npy files to write */
     enum table_format format;
-    const char *reference;                  /* leaderboard --reference paper */
+    const char *reference, *layout, *baseline;      /* leaderboard; NULL: none, wide, none */
     const char *allow;                      /* compare: "data,prompts,decode", or NULL */
     int images, questions_per_image, reply_tokens;  /* bench */
     const char *random_weights;             /* bench: a config.json */

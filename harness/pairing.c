@@ -123,7 +123,8 @@ const struct results_run_row *pairing_run(const struct arm *arm, const struct re
             strcmp(r->model, arm->model) || (arm->run && r->id != arm->run) ||
             (arm->prompts && strcmp(r->prompts, arm->prompts)))
             continue;
-        if (!found || arm->prompts || !strcmp(r->prompts, "paper") || strcmp(found->prompts, "paper"))
+        if (!found || arm->prompts || !strcmp(r->prompts, "paper") ||
+            strcmp(found->prompts, "paper"))
             found = r;
     }
     return found;
@@ -334,8 +335,10 @@ static enum status measure(const struct cells *c, const struct pairing *p, struc
     for (int r = 0; r < c->n_runs; r++)
         paired.cell[r] = c->cell[r];
     if (compare_values(&paired, values, e) != OK ||
-        compare_bootstrap(&paired, contrasts, n_contrasts, COMPARE_DRAWS, SEED, intervals, e) != OK ||
-        (needs_exchange(c, p->o) && compare_permute(&paired, COMPARE_DRAWS, SEED, p_values, e) != OK))
+        compare_bootstrap(&paired, contrasts, n_contrasts, COMPARE_DRAWS, SEED, intervals,
+                          e) != OK ||
+        (needs_exchange(c, p->o) &&
+         compare_permute(&paired, COMPARE_DRAWS, SEED, p_values, e) != OK))
         return e->code;
     cells_flips(c, &p->split.questions, p->marks[0], p->marks[1], flips);
     for (int headline = 1; headline >= 0; headline--)

@@ -5,9 +5,9 @@
 #include "harness/table.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/arena.h"
 #include "engine/base/utf8.h"
 
 #define ABSENT "\xE2\x80\x93"                               /* an en dash */
@@ -30,8 +30,10 @@ static bool rule_above(const struct table *t, int row)
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
-/* Columns a terminal gives this text: none to combining marks, two to East Asian letters. */
-static size_t width(const char *text)
+enum { WIDE = 80 };             /* wider tables have their titles broken at blanks */
+
+/* Columns a terminal gives n bytes of text: none to combining marks, two to East Asian letters. */
+static size_t width_of(const char *text, size_t n)
 {
     static const struct { uint32_t from, to; int width; } ranges[] = {
         { 0x0300, 0x036F, 0 }, { 0x200B, 0x200F, 0 }, { 0xFE00, 0xFE0F, 0 },
@@ -39,7 +41,7 @@ static size_t width(const char *text)
         { 0xF900, 0xFAFF, 2 }, { 0xFE30, 0xFE6F, 2 }, { 0xFF01, 0xFF60, 2 },
         { 0xFFE0, 0xFFE6, 2 }, { 0x1F300, 0x1FAFF, 2 }, { 0x20000, 0x3FFFD, 2 },
     };
-    size_t n = strlen(text), columns = 0, length;
+    size_t columns = 0, length;
     for (size_t i = 0; i < n; i += length) {
         uint32_t c = utf8_get(text + i, n - i, &length);
         int w = 1;
@@ -49,6 +51,11 @@ static size_t width(const char *text)
         columns += (size_t)w;
     }
     return columns;
+}
+
+static size_t width(const char *text)
+{
+    return width_of(text, strlen(text));
 }
 
 static const char *shown(const struct table_cell *c)
@@ -77,28 +84,101 @@ static void add_padded(struct str *out, const char *text, size_t to, bool right,
     add_plain(out, text);
     if (!right && !last)
         add_times(out, " ", pad);
+    while (last && out->n && out->at[out->n - 1] == ' ')    /* no blanks at the end of a line */
+        out->at[--out->n] = '\0';
     str_add(out, last ? "\n" : "  ");
 }
 
-static void format_text(const struct table *t, struct str *out)
+static size_t longest_word(const char *title)
 {
-    size_t *wide = calloc((size_t)t->n_columns + 1, sizeof *wide), all = 0;
-    if (!wide) {
-        out->failed = true;
-        return;
+    size_t most = 0;
+    while (*title) {
+        size_t n = strcspn(title, " "), w = width_of(title, n);
+        most = w > most ? w : most;
+        title += n + (title[n] == ' ');
     }
+    return most;
+}
+
+/* Bytes of the title's next line of at most `wide` columns, broken at blanks; one word at least. */
+static size_t next_line(const char *title, size_t wide)
+{
+    size_t n = strcspn(title, " ");
+    while (title[n]) {
+        size_t more = n + 1 + strcspn(title + n + 1, " ");
+        if (width_of(title, more) > wide)
+            break;
+        n = more;
+    }
+    return n;
+}
+
+static size_t count_lines(const char *title, size_t wide)
+{
+    size_t lines = 0;
+    do {
+        size_t n = next_line(title, wide);
+        title += n + (title[n] == ' ');
+        lines++;
+    } while (*title);
+    return lines;
+}
+
+/* Line `line` of a title that ends on line lines - 1; "" above it. */
+static const char *title_line(struct arena *a, const char *title, size_t wide, size_t line,
+                              size_t lines)
+{
+    size_t empty = lines - count_lines(title, wide);
+    for (; line > empty; line--) {
+        title += next_line(title, wide);
+        title += *title == ' ';
+    }
+    return line < empty ? "" : arena_strn(a, title, next_line(title, wide));
+}
+
+/* Widths of the columns; of all together. Titles count whole, or with their longest word. */
+static size_t measure(const struct table *t, bool broken, size_t *wide)
+{
+    size_t all = 0;
     for (int c = 0; c < t->n_columns; c++) {
-        wide[c] = width(t->columns[c].title);
+        const char *title = t->columns[c].title;
+        wide[c] = broken ? longest_word(title) : width(title);
         for (int r = 0; r < t->n_rows; r++) {
             size_t w = width(shown(cell_at(t, r, c)));
             wide[c] = w > wide[c] ? w : wide[c];
         }
         all += wide[c] + (c ? 2 : 0);
     }
+    return all;
+}
+
+static void add_titles(const struct table *t, const size_t *wide, struct arena *a, struct str *out)
+{
+    size_t lines = 1;
+    for (int c = 0; c < t->n_columns; c++) {
+        size_t n = count_lines(t->columns[c].title, wide[c]);
+        lines = n > lines ? n : lines;
+    }
+    for (size_t line = 0; line < lines; line++)
+        for (int c = 0; c < t->n_columns; c++)
+            add_padded(out, title_line(a, t->columns[c].title, wide[c], line, lines), wide[c],
+                       t->columns[c].right, c + 1 == t->n_columns);
+}
+
+static void format_text(const struct table *t, struct str *out)
+{
+    struct arena a = { 0 };
+    size_t *wide = arena_array(&a, (size_t)t->n_columns + 1, sizeof *wide);
+    if (!wide) {
+        out->failed = true;
+        return;
+    }
+    size_t all = measure(t, false, wide);
+    if (all > WIDE)
+        all = measure(t, true, wide);
     if (t->caption)
         str_addf(out, "%s\n\n", t->caption);
-    for (int c = 0; c < t->n_columns; c++)
-        add_padded(out, t->columns[c].title, wide[c], t->columns[c].right, c + 1 == t->n_columns);
+    add_titles(t, wide, &a, out);
     for (int r = 0; r < t->n_rows; r++) {
         if (r == 0 || rule_above(t, r)) {
             add_times(out, LINE, all);
@@ -108,9 +188,10 @@ static void format_text(const struct table *t, struct str *out)
             add_padded(out, shown(cell_at(t, r, c)), wide[c], t->columns[c].right,
                        c + 1 == t->n_columns);
     }
-    if (t->notes)
+    if (t->notes && *t->notes)
         str_addf(out, "\n%s\n", t->notes);
-    free(wide);
+    out->failed = out->failed || a.failed;
+    arena_free(&a);
 }
 
 /* ---- the others that people read: text goes through one escape each ------------------------- */
@@ -198,7 +279,7 @@ static void format_md(const struct table *t, struct str *out)
         }
         str_add(out, "|\n");
     }
-    if (t->notes) {
+    if (t->notes && *t->notes) {
         str_addc(out, '\n');
         add_md(out, t->notes);
         str_addc(out, '\n');
@@ -234,7 +315,7 @@ static void format_html(const struct table *t, struct str *out)
         str_add(out, "</tr>\n");
     }
     str_add(out, "</tbody>\n</table>\n");
-    if (t->notes) {
+    if (t->notes && *t->notes) {
         str_add(out, "<p>");
         add_html(out, t->notes);
         str_add(out, "</p>\n");
@@ -268,7 +349,7 @@ static void format_latex(const struct table *t, struct str *out)        /* needs
         }
     }
     str_add(out, "\\bottomrule\n\\end{tabular}\n");
-    if (t->notes) {
+    if (t->notes && *t->notes) {
         str_add(out, "\\par\\smallskip{\\footnotesize ");
         add_latex(out, t->notes);
         str_add(out, "}\n");

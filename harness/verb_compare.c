@@ -52,8 +52,8 @@ static bool can_judge(struct options *o, const char *benchmark, const char *judg
         return true;
     }
     if (judge)
-        say_note("%s: judged by %s: name that judge with --judge and --judge-model to compare what it "
-                 "said", benchmark, judge);
+        say_note("%s: judged by %s: name that judge with --judge and --judge-model to compare what "
+                 "it said", benchmark, judge);
     else
         say_note("%s: not judged: left out", benchmark);
     return false;
@@ -221,7 +221,8 @@ static const char *const contrast_names[PAIRING_CONTRASTS] = {
 
 static void machine_columns(const struct comparison *c, struct build *b)
 {
-    static const char *const first[] = { "benchmark", "split", "metric", "headline", "n", "pictures" };
+    static const char *const first[] = { "benchmark", "split", "metric", "headline", "n",
+                                         "pictures" };
     static const char *const tests[] = { "p", "p_holm", "test", "gained", "lost" };
     static const char *const last[] = { "partial", "missing", "judge", "official_data", "expects" };
     int n_contrasts = c->n_arms == 2 ? 1 : PAIRING_CONTRASTS;
@@ -313,7 +314,7 @@ static void person_columns(const struct comparison *c, bool headline, struct bui
     if (!headline)
         column(b, "Metric", false);
     if (c->n_arms == 2) {
-        static const char *const titles[] = { "A", "B", "B − A", "95 % interval", "p", "Holm",
+        static const char *const titles[] = { "A", "B", "B−A", "95 % interval", "p", "Holm",
                                               "B better", "A better", "of" };
         for (size_t i = 0; i < COUNT(titles); i++)
             column(b, titles[i], true);
@@ -382,8 +383,9 @@ static enum status figures(struct comparison *c, bool headline, struct str *out,
         for (size_t m = 0; m < c->splits[s].n_metrics; m++) {
             if (c->splits[s].metrics[m].headline != headline)
                 continue;
-            rules[b.table.n_rows] = !headline && previous && previous != c->splits[s].benchmark->name;
-            previous = c->splits[s].benchmark->name;
+            const char *name = c->splits[s].benchmark->name;
+            rules[b.table.n_rows] = !headline && previous && previous != name;
+            previous = name;
             person_row(c, &c->splits[s], &c->splits[s].metrics[m], &b);
             b.table.n_rows++;
         }

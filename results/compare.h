@@ -28,7 +28,7 @@ struct paired {
 /* The metrics as they are: values [n_runs][n_metrics]. */
 enum status compare_values(const struct paired *p, double *values, struct err *e);
 
-/* A question put to the draws: the sum over runs of of_run[r] * metric. { -1, 1 }: the difference. */
+/* A question put to the draws: the sum over runs of of_run[r] * metric. { -1, 1 }: a difference. */
 struct contrast { double of_run[COMPARE_RUNS]; };
 struct interval { double low, high; };      /* NaN: it has none (fewer than two pictures) */
 

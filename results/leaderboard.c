@@ -36,7 +36,8 @@ enum status results_leaderboard(struct results *r, struct arena *a,
     if (results_prepare(r, &q, "SELECT model, connector, benchmark, split, metric, prompts,"
                         " image_mode, dtype, decode, judge, value, stderr, n, headline, partial,"
                         " official, run FROM leaderboard ORDER BY model_id, benchmark, split,"
-                        " prompts, run, headline DESC, place", "reading scores", e) != OK)
+                        " prompts <> 'paper', prompts, run, headline DESC, place",
+                        "reading scores", e) != OK)
         return e->code;
     while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
         if (!(*rows = grow(a, *rows, *n, &room, sizeof **rows)))
@@ -98,6 +99,34 @@ enum status results_runs(struct results *r, struct arena *a, struct results_run_
         err_set(e, ERR_MEMORY, "%s: no memory for the list of runs", r->path);
     else if (rc != SQLITE_DONE)
         results_fail(r, e, "listing runs");
+    sqlite3_finalize(q);
+    return e->code;
+}
+
+enum status results_models(struct results *r, struct arena *a, struct results_model_row **rows,
+                           size_t *n, struct err *e)
+{
+    sqlite3_stmt *q;
+    size_t room = 0;
+    int rc;
+
+    *rows = NULL;
+    *n = 0;
+    if (results_prepare(r, &q, "SELECT label, nullif(connector, ''), config, n_parameters FROM model"
+                        " ORDER BY id", "listing models", e) != OK)
+        return e->code;
+    while ((rc = sqlite3_step(q)) == SQLITE_ROW) {
+        if (!(*rows = grow(a, *rows, *n, &room, sizeof **rows)))
+            break;
+        (*rows)[(*n)++] = (struct results_model_row){
+            .label = results_text(a, q, 0), .connector = results_text(a, q, 1),
+            .config = results_text(a, q, 2), .n_parameters = sqlite3_column_int64(q, 3),
+        };
+    }
+    if (a->failed)
+        err_set(e, ERR_MEMORY, "%s: no memory for the list of models", r->path);
+    else if (rc != SQLITE_DONE)
+        results_fail(r, e, "listing models");
     sqlite3_finalize(q);
     return e->code;
 }

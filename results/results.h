@@ -154,6 +154,10 @@ struct results_score_row {
 enum status results_leaderboard(struct results *r, struct arena *a,
                                 struct results_score_row **rows, size_t *n, struct err *e);
 
+struct results_model_row { const char *label, *connector, *config; int64_t n_parameters; };
+enum status results_models(struct results *r, struct arena *a, struct results_model_row **rows,
+                           size_t *n, struct err *e);
+
 /* All runs, oldest first. */
 struct results_run_row {
     int64_t id;

@@ -45,6 +45,26 @@ TEST(table_text_is_aligned_by_width)
               "\n\xE2\x80\xA0 partial\n");
 }
 
+/* Titles of a table wider than 80 columns are broken at blanks; they end on one line. */
+TEST(table_text_breaks_long_titles)
+{
+    static const struct table_column wide[] = {
+        { "Model", NULL, false }, { "one two three", NULL, true },
+        { "a title of quite some words, which alone passes the width of any page", NULL, true },
+        { "last", NULL, true },
+    };
+    static struct table_cell row[] = { { .text = "m" }, { .text = "12345678" }, { .text = "x" },
+                                       { .text = "y" } };
+    const struct table t = { .columns = wide, .n_columns = 4, .cells = row, .n_rows = 1 };
+    struct str out;
+    str_init(&out, 1 << 16);
+    table_format(&t, TABLE_TEXT, &out);
+    CHECK(strstr(out.at, "Model     three    page  last\n"));
+    CHECK(strstr(out.at, "any\n"));
+    CHECK(!strstr(out.at, " \n"));                         /* no blanks at the end of a line */
+    str_free(&out);
+}
+
 TEST(table_md_escapes_and_marks)
 {
     CHECK_STR(formatted(TABLE_MD),

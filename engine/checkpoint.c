@@ -17,8 +17,7 @@
 #include "engine/base/sha256.h"
 #include "engine/config.h"
 #include "engine/lora.h"
-
-enum { REPORTED = 8 };          /* problems that an error names */
+#include "engine/problems.h"
 
 static const char *const layout_names[] = { "llava", "llava-hf", "lora", "connector" };
 
@@ -487,28 +486,22 @@ static void check_need(struct checkpoint *c, struct need *n)
     }
 }
 
-/* One error out of all problems: the first few by name. */
+/* One error out of all problems. */
 static enum status report(struct checkpoint *c, struct err *e)
 {
+    const size_t room = sizeof e->text - 400;               /* beside the path and the head */
+    struct str text;
     if (c->n_problems == 0)
         return e->code;
-    char text[800];
-    size_t n = 0, told = 0;
-    for (const char *at = c->problems.at; *at && told < REPORTED; told++) {
-        size_t length = strcspn(at, "\n");
-        int k = snprintf(text + n, sizeof text - n, "%s%.*s", told ? ", " : "", (int)length, at);
-        if (k < 0 || (size_t)k >= sizeof text - n)
-            break;
-        n += (size_t)k;
-        at += length + (at[length] == '\n');
-    }
-    text[n] = '\0';
-    char more[40] = "";
-    if (told < c->n_problems)
-        snprintf(more, sizeof more, " and %zu more", c->n_problems - told);
-    return err_set(e, ERR_CHECKPOINT, "%s: %zu tensor%s of the model do%s not fit: %s%s", c->path,
-                   c->n_problems, c->n_problems == 1 ? "" : "s", c->n_problems == 1 ? "es" : "",
-                   text, more);
+    str_init(&text, sizeof e->text * 2 + strlen(c->problems.at));
+    if (problems_text(&text, c->problems.at, room))
+        err_set(e, ERR_CHECKPOINT, "%s: %zu tensor%s of the model do%s not fit: %s", c->path,
+                c->n_problems, c->n_problems == 1 ? "" : "s", c->n_problems == 1 ? "es" : "",
+                text.at);
+    else
+        err_set(e, ERR_MEMORY, "%s: no memory for what does not fit", c->path);
+    str_free(&text);
+    return e->code;
 }
 
 static enum status check_connector(struct checkpoint *c, struct err *e)

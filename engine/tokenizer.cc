@@ -528,6 +528,8 @@ char *tokenizer_decode(const struct tokenizer *t, const int32_t *ids, size_t n, 
 {
     try {
         std::string text = decode(t, ids, n);
+        for (size_t at; (at = text.find('\0')) != std::string::npos;)  /* would end the C string */
+            text.replace(at, 1, "\xef\xbf\xbd");
         size_t from = strip ? leading_space(text.data(), text.size()) : 0;
         size_t length = text.size() - from;
         if (strip)

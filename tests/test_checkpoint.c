@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/problems.h"
 #include "tests/check.h"
 #include "tests/made.h"
 
@@ -462,15 +463,25 @@ TEST(checkpoint_names_all_that_does_not_fit)
               "BF16 or F32, model.norm.weight is missing, model.layers.0.self_attn.q_proj.bias is "
               "not part of such a model");
 
-    /* Many: the first eight, and how many more. */
+    /* Many: alike ones of all layers together. */
     made_close(&m);
     made_open(&m);
     add_parts(&m, IN_LLAVA, TOWER | CONNECTOR);
     made_safetensors(&m, "odd/model.safetensors");
     err_clear(&e);
     CHECK_INT(checkpoint_open(&c, "odd", &o, &e), ERR_CHECKPOINT);
-    CHECK(strstr(e.text, "21 tensors") && strstr(e.text, "lm_head.weight is missing") &&
-          strstr(e.text, " and 13 more"));
+    CHECK_STR(e.text, "odd: 21 tensors of the model do not fit: lm_head.weight is missing, "
+              "model.embed_tokens.weight is missing, "
+              "model.layers.N.input_layernorm.weight is missing (N = 0-1), "
+              "model.layers.N.mlp.down_proj.weight is missing (N = 0-1), "
+              "model.layers.N.mlp.gate_proj.weight is missing (N = 0-1), "
+              "model.layers.N.mlp.up_proj.weight is missing (N = 0-1), "
+              "model.layers.N.post_attention_layernorm.weight is missing (N = 0-1), "
+              "model.layers.N.self_attn.k_proj.weight is missing (N = 0-1), "
+              "model.layers.N.self_attn.o_proj.weight is missing (N = 0-1), "
+              "model.layers.N.self_attn.q_proj.weight is missing (N = 0-1), "
+              "model.layers.N.self_attn.v_proj.weight is missing (N = 0-1), "
+              "model.norm.weight is missing");
     char *text = NULL;
     err_clear(&e);
     CHECK_INT(checkpoint_describe("odd", &o, true, &text, &e), ERR_CHECKPOINT);
@@ -484,6 +495,26 @@ TEST(checkpoint_names_all_that_does_not_fit)
     arena_free(&a);
     free(text);
     made_close(&m);
+}
+
+/* Thousands of foreign names: some are named, the rest are counted. */
+TEST(problems_have_a_limit)
+{
+    struct str lines, text;
+    str_init(&lines, 1 << 20);
+    str_init(&text, 1 << 20);
+    for (int i = 0; i < 3000; i++)
+        str_addf(&lines, "model.x%d.weight is not part of such a model\n", i);
+    str_add(&lines, "model.layers.7.x is missing\nmodel.layers.9.x is missing\n"
+                    "model.layers.8.x is missing\nmodel.layers.5000.x is missing\n");
+    CHECK(problems_text(&text, lines.at, 100));
+    CHECK_STR(text.at, "model.x0.weight is not part of such a model, model.x1.weight is not part of "
+              "such a model and 3002 more");
+    str_clear(&text);
+    CHECK(problems_text(&text, strstr(lines.at, "model.layers.7"), 1000));
+    CHECK_STR(text.at, "model.layers.N.x is missing (N = 7-9), model.layers.5000.x is missing");
+    str_free(&lines);
+    str_free(&text);
 }
 
 /* One change of a good config.json each; what the refusal must name. */

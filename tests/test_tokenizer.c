@@ -1,5 +1,6 @@
 /* The tokenizer against transformers 4.37.2's slow LlamaTokenizer on the demo's model: ids and
- * decoded texts that tests/golden/tokens.py recorded; and, where LLaMA's own tokenizer.model is
+ * decoded texts that tests/golden/tokens.py recorded; on 20,000 texts more, there and on a model
+ * made with the settings of LLaMA's, by hash; and, where LLaMA's own tokenizer.model is
  * at hand (LLAVA_TOKENIZER names it), against known ids of it. */
 #include "engine/tokenizer.h"
 
@@ -7,7 +8,9 @@
 #include <stdlib.h>
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/base/sha256.h"
 #include "engine/base/str.h"
+#include "engine/base/utf8.h"
 #include "tests/check.h"
 
 static struct tokenizer *open_demo(bool patch, bool start_end)
@@ -250,4 +253,135 @@ TEST(tokenizer_of_llama)
     }
     tokenizer_close(t);
     arena_free(&a);
+}
+
+/* ---- many strings, by hash: tests/golden/many_tokens.py ----------------------------------------- */
+
+struct draws { uint64_t state; };
+
+static uint64_t below(struct draws *d, uint64_t n)          /* splitmix64 */
+{
+    uint64_t z = d->state += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+    return (z ^ z >> 31) % n;
+}
+
+struct fragments { const char *at[256]; size_t n; };
+
+static void many_text(struct str *out, uint64_t k, const struct fragments *f)
+{
+    static const uint32_t ranges[][2] = {
+        { 0x20, 0x7f }, { 0x20, 0x7f }, { 0xa0, 0x250 }, { 0x370, 0x600 }, { 0x3040, 0x3100 },
+        { 0x4e00, 0x9fff }, { 0x1f300, 0x1f700 }, { 0x1, 0x20 },
+    };
+    struct draws d = { k };
+    str_clear(out);
+    for (uint64_t n = 1 + below(&d, 20); n--;) {
+        uint64_t i = below(&d, f->n + 20);
+        if (i < f->n)
+            str_add(out, f->at[i]);
+        else {
+            const uint32_t *r = ranges[below(&d, COUNT(ranges))];
+            char c[UTF8_MAX];
+            str_addn(out, c, utf8_put(c, r[0] + (uint32_t)below(&d, r[1] - r[0])));
+        }
+    }
+}
+
+static size_t many_ids(int32_t ids[24], uint64_t k, int size)
+{
+    struct draws d = { k };
+    size_t n = 1 + below(&d, 24);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = (int32_t)(below(&d, 3) == 0 ? 3 + below(&d, 256) : below(&d, (uint64_t)size));
+    return n;
+}
+
+/* Adds a text's ids and what they decode to, or what a list of ids decodes to. */
+static void many_line(struct str *out, const struct tokenizer *t, const struct fragments *f,
+                      bool texts, uint64_t k)
+{
+    int32_t some[24], *ids = some;
+    size_t n = 0;
+    struct err e = { 0 };
+    if (texts) {
+        struct str text;
+        str_init(&text, 1 << 16);
+        many_text(&text, k, f);
+        CHECK_OK(tokenizer_prompt(t, text.at, &ids, &n, &e), e);
+        for (size_t i = 0; i < n; i++)
+            str_addf(out, i ? " %d" : "%d", ids[i]);
+        str_addc(out, '\n');
+        str_free(&text);
+    } else
+        n = many_ids(some, k, tokenizer_size(t));
+    char *decoded = tokenizer_decode(t, ids, n, true);
+    str_addf(out, "%s\n", decoded);
+    free(decoded);
+    if (ids != some)
+        free(ids);
+}
+
+/* The blocks of one model and kind; how many texts or lists they hold. */
+static int many_of(const char *model, const char *path, const char *kind)
+{
+    struct arena a = { 0 }, keep = { 0 };
+    struct err e = { 0 };
+    struct jsonl in;
+    struct file list;
+    struct fragments f = { .n = 0 };
+    struct tokenizer *t = NULL;
+    int all = 0, wrong = 0;
+    jsonl_open(&in, &a, &e, "%s/tests/golden/fragments.jsonl", test_root());
+    while (jsonl_next(&in) && f.n < COUNT(f.at))
+        f.at[f.n++] = arena_str(&keep, json_get_str(in.object, "text", ""));   /* lines pass */
+    CHECK_OK(jsonl_close(&in), e);
+    CHECK_OK(tokenizer_open(&t, path_join(&a, test_root(), path), false, false, &e), e);
+    CHECK_OK(file_open(&list, path_join(&a, test_root(), "tests/golden/many_tokens.txt"), ERR_DATA,
+                       &e), e);
+    const char *at = list.at, *end = at + list.n;
+    while (t && at && at < end && wrong < 2) {
+        char name[16], what[16], want[40], got[SHA256_HEX], label[80];
+        int first, count;
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        char *line = arena_strn(&a, at, (size_t)((stop ? stop : end) - at));
+        at = stop ? stop + 1 : end;
+        if (sscanf(line, "%15s %15s %d %d %39s", name, what, &first, &count, want) != 5 ||
+            strcmp(name, model) || strcmp(what, kind))
+            continue;
+        struct str out;
+        str_init(&out, 1 << 22);
+        for (int k = first; k < first + count; k++)
+            many_line(&out, t, &f, !strcmp(kind, "texts"), (uint64_t)k);
+        unsigned char hash[SHA256_SIZE];
+        struct sha256 s;
+        sha256_init(&s);
+        sha256_add(&s, out.at, out.n);
+        sha256_end(&s, hash);
+        sha256_hex(hash, got);
+        got[32] = '\0';
+        snprintf(label, sizeof label, "%s %s from %d", model, kind, first);
+        if (!check_str(got, want, label, __FILE__, __LINE__) && wrong++ == 0)
+            file_write("got.txt", out.at, out.n, &e);       /* to lay beside the script's `show` */
+        str_free(&out);
+        all += count;
+    }
+    file_close(&list);
+    tokenizer_close(t);
+    arena_free(&keep);
+    arena_free(&a);
+    return all;
+}
+
+TEST(tokenizer_on_twenty_thousand_texts)
+{
+    CHECK_INT(many_of("demo", "demo/checkpoints/tiny-mlp/tokenizer.model", "texts"), 20000);
+    CHECK_INT(many_of("llama-like", "tests/golden/llama-like.model", "texts"), 20000);
+}
+
+TEST(tokenizer_decodes_five_thousand_lists)
+{
+    CHECK_INT(many_of("demo", "demo/checkpoints/tiny-mlp/tokenizer.model", "ids"), 5000);
+    CHECK_INT(many_of("llama-like", "tests/golden/llama-like.model", "ids"), 5000);
 }

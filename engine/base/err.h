@@ -37,7 +37,7 @@ enum status {
 
 struct err {
     enum status code;
-    char text[1000];
+    char text[3000];            /* room for all that may be wrong with a checkpoint's tensors */
 };
 
 /* Keeps the first error; returns e->code in either case, so that failing is one line. */

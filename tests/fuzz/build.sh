@@ -68,7 +68,8 @@ seeds() {  # NAME: the good files
 run() {  # NAME
     mkdir -p "$B/fuzz/$1.found"
     status=0
-    "$B/fuzz/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=20000 -artifact_prefix="$B/fuzz/$1.found/" \
+    # A picture of 500 MB takes a second; that memory is refused is worth seeing, too.
+    ASAN_OPTIONS=max_allocation_size_mb=64:allocator_may_return_null=1 "$B/fuzz/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=20000 -artifact_prefix="$B/fuzz/$1.found/" \
         -print_final_stats=1 "$B/fuzz/$1.seeds" >"$B/fuzz/$1.log" 2>&1 || status=$?
     { echo "processor time, shell and children:"; times; } >>"$B/fuzz/$1.log"
     [ $status = 0 ] || { tail -n 40 "$B/fuzz/$1.log"; exit 1; }

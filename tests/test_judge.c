@@ -932,7 +932,7 @@ static int64_t count(const char *sql)
 }
 
 /* The same figures from the recorded replies, with nobody there to ask. */
-TEST(judge_replay_equals_live)
+static void check_replay(void (*answer)(struct httpd_call *))
 {
     struct bench b, replay;
     struct str out;
@@ -942,7 +942,8 @@ TEST(judge_replay_equals_live)
     size_t missing = 0;
 
     str_init(&out, 1 << 20);
-    bench_open(&b, climb);
+    unlink("store.db");
+    bench_open(&b, answer);
     b.selected[2] = false;                                  /* the one that cannot be judged */
     CHECK_OK(judge(&b, go_on), b.err);
     memcpy(live, b.marks, sizeof live);
@@ -955,7 +956,7 @@ TEST(judge_replay_equals_live)
     bench_close(&b);
 
     unlink("store.db");
-    bench_open(&replay, climb);
+    bench_open(&replay, answer);
     replay.o.judge = replay.o.judge_model = NULL;
     replay.o.judge_replay = "recorded.jsonl";
     replay.o.judge_runs = 0;                                /* as many as there are */
@@ -970,6 +971,12 @@ TEST(judge_replay_equals_live)
     CHECK_INT(n_read(&replay), PASSES * (N - 1));
     bench_close(&replay);
     str_free(&out);
+}
+
+TEST(judge_replay_equals_live)
+{
+    check_replay(climb);                                    /* several attempts to a draw */
+    check_replay(grade);                                    /* no pass like another */
 }
 
 /* Old passes stay; new ones are counted on from there, and can be gone on with. */

@@ -13,6 +13,7 @@ The questions are made up; tests/test_import.c has them.
 import csv
 import json
 import os
+import zipfile
 
 import openpyxl
 import pandas as pd
@@ -53,6 +54,15 @@ sheet["C5"] = True
 sheet["D5"] = 7
 book.create_sheet("other").append(["index", "prediction"])
 book.save(path("rich.xlsx"))
+with zipfile.ZipFile(path("rich.xlsx")) as z:               # and how a word is spoken, as Excel notes it
+    parts = {name: z.read(name) for name in z.namelist()}
+sheet1 = parts["xl/worksheets/sheet1.xml"]
+assert sheet1.count(b" D</t></r></is>") == 1, sheet1
+parts["xl/worksheets/sheet1.xml"] = sheet1.replace(b" D</t></r></is>",
+                                                   b' D</t></r><rPh sb="0" eb="1"><t>spoken</t></rPh></is>')
+with zipfile.ZipFile(path("rich.xlsx"), "w", zipfile.ZIP_STORED) as z:
+    for name, content in parts.items():
+        z.writestr(name, content)
 
 # POPE: index counts through; a positive question stands for all three categories.
 pd.DataFrame([

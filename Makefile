@@ -63,7 +63,8 @@ PACKAGES := gcc g++ libsqlite3-dev libcurl4-openssl-dev libcjson-dev libarchive-
 objects = $(patsubst %,$(B)/%.o,$(1))
 ENGINE  := $(call objects,$(wildcard engine/base/*.c engine/*.c engine/*.cc kernels/*.c))
 HARNESS := $(call objects,$(wildcard harness/*.c benchmarks/*.c prompts/*.c results/*.c) \
-             $(addsuffix .c,$(wildcard results/*.sql results/reference/*.json)))
+             $(addsuffix .c,$(wildcard results/*.sql results/reference/*.json harness/report.html harness/report.css \
+                                   harness/report.js)))
 MAIN    := $(B)/harness/main.c.o
 TESTS   := $(call objects,$(wildcard tests/*.c))
 
@@ -107,15 +108,27 @@ $(B)/%.cc.o: %.cc
 # A text as a C array of its name (results/schema.sql: schema_sql): string literals have a maximum.
 as_array = @mkdir -p $(@D); name=$(subst .,_,$(<F)); \
            { echo "extern const char $$name[]; const char $$name[] = {"; \
-             od -An -v -tu1 $< | sed 's/[0-9][0-9]*/&,/g'; echo '0 };'; } > $@
+             od -An -v -td1 $< | sed 's/[0-9][0-9]*/&,/g'; echo '0 };'; } > $@
 
 $(B)/%.sql.c: %.sql
 	$(as_array)
 $(B)/%.json.c: %.json
 	$(as_array)
+$(B)/%.html.c: %.html
+	$(as_array)
+$(B)/%.css.c: %.css
+	$(as_array)
+$(B)/%.js.c: %.js
+	$(as_array)
 $(B)/%.sql.c.o: $(B)/%.sql.c
 	$(CC) $(C_FLAGS) -c $< -o $@
 $(B)/%.json.c.o: $(B)/%.json.c
+	$(CC) $(C_FLAGS) -c $< -o $@
+$(B)/%.html.c.o: $(B)/%.html.c
+	$(CC) $(C_FLAGS) -c $< -o $@
+$(B)/%.css.c.o: $(B)/%.css.c
+	$(CC) $(C_FLAGS) -c $< -o $@
+$(B)/%.js.c.o: $(B)/%.js.c
 	$(CC) $(C_FLAGS) -c $< -o $@
 
 # The program's version: the nearest tag or commit, where git knows one.

@@ -118,7 +118,7 @@ static enum status ask_demo(struct job *job, struct draw *d, struct err *e)
         row.judge = "demo";
         row.reply = said;
         note_served(job->j, "demo");
-        if ((job->store && results_judgement_add(job->store, &row, e) != OK) ||
+        if ((job->store && job->j->keeps && results_judgement_add(job->store, &row, e) != OK) ||
             settled(job, d, said))
             break;
         d->attempt++;
@@ -391,7 +391,7 @@ enum status judge_open(struct judge **out, const struct options *o, enum status 
         return err_set(e, ERR_MEMORY, "no memory");
     j->o = o;
     j->first_pass = o->judge_first_pass;
-    j->keeps = strcmp(o->verb, "compare") != 0;
+    j->keeps = strcmp(o->verb, "compare") != 0 && strcmp(o->verb, "report") != 0;
     j->manner = (struct judge_manner){
         .model = o->judge_model, .reasoning = !strcmp(o->judge_profile, "reasoning"),
         .merge_system = o->judge_system && !strcmp(o->judge_system, "merge"), .strip_think = o->judge_strip_think,

@@ -33,7 +33,8 @@ static const struct { const char *name; enum status (*function)(struct options *
 verbs[] = {
     { "run", verb_run },                 { "fetch", verb_fetch },   { "score", verb_score },
     { "judge", verb_judge },             { "leaderboard", verb_leaderboard },
-    { "compare", verb_compare },         { "export", verb_export },           { "show", verb_show },     { "ask", verb_ask },
+    { "compare", verb_compare },         { "report", verb_report },
+             { "export", verb_export },           { "show", verb_show },     { "ask", verb_ask },
     { "inspect", verb_inspect },         { "list", verb_list },     { "describe", verb_describe },
     { "bench", verb_bench },             { "help", verb_help },     { "version", verb_version },
 };

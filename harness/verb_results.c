@@ -13,6 +13,7 @@
 #include "engine/base/json.h"
 #include "harness/marks.h"
 #include "harness/run.h"
+#include "harness/report.h"
 #include "harness/say.h"
 #include "harness/table.h"
 #include "harness/verbs.h"
@@ -693,4 +694,12 @@ done:
     arena_free(&b->arena);
     free(b);
     return e->code;
+}
+
+enum status verb_report(struct options *o, struct err *e)
+{
+    if (o->n_words != 1 && o->n_words != 3)
+        return err_set(e, ERR_USAGE, "report needs a folder to make, and then no or two models to "
+                       "compare: llava-eval report DIR [A B]");
+    return report_write(o, o->words[0], o->n_words == 3 ? o->words + 1 : NULL, e);
 }

@@ -15,6 +15,7 @@ enum status verb_describe(struct options *o, struct err *e);
 enum status verb_show(struct options *o, struct err *e);
 
 enum status verb_leaderboard(struct options *o, struct err *e);     /* verb_results.c */
+enum status verb_report(struct options *o, struct err *e);
 /* The table, after a verb that ended with this status; returns it. */
 enum status then_leaderboard(struct options *o, enum status status);
 enum status verb_compare(struct options *o, struct err *e);         /* verb_compare.c */

@@ -285,7 +285,7 @@ static const struct option_text {
       "a config.json; weights are drawn" },
     { "format", NULL, 0, "text|md|csv|tsv|latex|json|html", FORMAT, AT(format), 0, 0,
       LEADERBOARD | COMPARE | LIST, G_OUT, "of the table" },
-    { "allow", NULL, 0, "data,prompts,decode", TEXT, AT(allow), 0, 0, COMPARE, G_HOW,
+    { "allow", NULL, 0, "data,prompts,decode", TEXT, AT(allow), 0, 0, COMPARE | REPORT, G_HOW,
       "compare runs that differ in these; over other data, where the same id asks the same" },
     { "layout", NULL, 0, "wide|table3|table4", ONE_OF, AT(layout), 0, 0, LEADERBOARD, G_OUT,
       "a column for each headline, or as the paper's tables 3 and 4" },

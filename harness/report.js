@@ -45,6 +45,8 @@ function mark(side, x, y) {
     default: return svg("path", Object.assign(c, { d: "M" + x + " " + (y - 7) + "l6 7l-6 7l-6-7z" }));
     }
 }
+/* A drawing keeps letters of a readable size: where the window is narrower it scrolls, as a table does. */
+function chart(drawing) { return el("div", { "class": "scroll", tabindex: "0" }, [drawing]); }
 function legend(sides, swatch) {
     return el("ul", { "class": "legend" }, sides.map(function (side) {
         return el("li", {}, [swatch(side), S.sides[side].title]);
@@ -119,7 +121,7 @@ function draw_profile() {
                   svg("desc", {}, ["The same figures stand in the table of scores."])];
     [0.25, 0.5, 0.75, 1].forEach(function (share) {
         shapes.push(svg("path", { "class": "grid", d: ring(share) }));
-        shapes.push(svg("text", { "class": "soft", x: X + 4, y: Y - R * share - 3 }, [share * 100]));
+        if (share < 1) shapes.push(svg("text", { "class": "soft", x: X + 4, y: Y - R * share - 3 }, [share * 100]));
     });
     sets.forEach(function (set, i) {
         var end = at(i, 1), word = at(i, 1.1), across = Math.sin(2 * Math.PI * i / sets.length);
@@ -141,8 +143,8 @@ function draw_profile() {
         shapes = shapes.concat(marks);
     });
     part("profile").appendChild(legend(sides, line_swatch));
-    part("profile").appendChild(svg("svg", { viewBox: "0 0 720 500", width: 720, role: "img",
-        "aria-label": "Radar of headline scores; the table above has the figures" }, shapes));
+    part("profile").appendChild(chart(svg("svg", { viewBox: "80 30 560 440", width: 560, role: "img",
+        "aria-label": "Radar of headline scores; the table above has the figures" }, shapes)));
     part("profile").appendChild(notes(["Centre: 0. Rim: a perfect score (100; MME 2,000). A line that breaks has no score there."]));
 }
 function line_swatch(side) {
@@ -193,8 +195,8 @@ function category_chart(set) {
                     return el("td", {}, [figure(r ? r.value : null)]);
                 })));
             }))])])]);
-    return el("div", {}, [legend(sides, bar_swatch), svg("svg", { viewBox: "0 0 700 " + (y + 4), width: 700, role: "img",
-        "aria-label": "Bars of " + S.sets[set].title + " by category; the table below has the figures" }, shapes), table]);
+    return el("div", {}, [legend(sides, bar_swatch), chart(svg("svg", { viewBox: "0 0 700 " + (y + 4), width: 700, role: "img",
+        "aria-label": "Bars of " + S.sets[set].title + " by category; the table below has the figures" }, shapes)), table]);
 }
 function draw_categories() {
     var sets = S.sets.map(function (x, i) { return i; }).filter(function (i) {
@@ -231,8 +233,8 @@ function forest(rows) {
         if (r.difference !== null) shapes.push(mark(0, at(share(r, r.difference)), y + 10));
         y += 26;
     });
-    return svg("svg", { viewBox: "0 0 700 " + (y + 4), width: 700, role: "img",
-        "aria-label": "Differences with 95 % intervals; the table below has the figures" }, shapes);
+    return chart(svg("svg", { viewBox: "0 0 700 " + (y + 4), width: 700, role: "img",
+        "aria-label": "Differences with 95 % intervals; the table below has the figures" }, shapes));
 }
 function comparison_table(pair, rows, headline) {
     return el("div", { "class": "scroll", tabindex: "0" }, [el("table", {}, [

@@ -41,6 +41,8 @@
         set(at("set"), "gqa-testdev_balanced");
         await new Promise((done) => setTimeout(done, 600));
         all = number();
+        set(at("side-a"), "1");
+        set(at("side-b"), "0");
         set(at("outcome"), "a-right");
         await new Promise((done) => setTimeout(done, 300));
         const right = number();

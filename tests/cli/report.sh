@@ -34,6 +34,13 @@ image=$(sed -n 's/.*"image":"\([^"]*\)".*/\1/p' site/data/pope-test/0.js | head 
 [ -s "site/images/pope-test/$image" ] || fail "no picture $image"
 ! grep -E '(src|href)="?(https?:)?//' site/index.html site/report.css || fail "the page needs a network"
 
+# answers made elsewhere are compared where that is allowed
+expect 0 "$PROGRAM" report allowed --db a.db --data data --allow prompts,decode --scoring-only \
+    tiny-mlp '<b>evil</b>'
+grep -q '"b":2,"rows":\[' allowed/data/summary.js || fail "the pair that was named is not compared"
+grep -q '"low":-[0-9]' allowed/data/summary.js || fail "no interval of the pair"
+[ ! -e allowed/images ] || fail "pictures though --scoring-only"
+
 # what stands at DIR stays; an answer's question is needed, its score is not
 expect 2 "$PROGRAM" report site --db a.db --data data
 says "name another"

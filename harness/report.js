@@ -374,10 +374,10 @@ function search() {
                 if (mine !== token) return;
                 todo.get(k).forEach(function (i) { if (matches(data[i % S.chunk], needle)) hits.push(i); });
                 seen++;
-                var before = found.length;
-                found = hits.sort(function (x, y) { return x - y; }).slice();
-                if (seen === keys.length) { ui.busy = false; show_page(); }
-                else if (before < PAGE && found.length > before) show_page();
+                var more = hits.length > found.length && found.length < PAGE, last = seen === keys.length;
+                if (last || more || seen % 20 === 0) found = hits.sort(function (x, y) { return x - y; }).slice();
+                ui.busy = !last;
+                if (last || more) show_page();
                 else if (seen % 20 === 0) show_count(seen / keys.length);
                 return one();
             });

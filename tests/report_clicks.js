@@ -23,7 +23,6 @@
         look(document.querySelector("#comparison svg[role=img]"), "no intervals drawn");
         look(document.documentElement.scrollWidth <= window.innerWidth, "the page is wider than its window: " +
              document.documentElement.scrollWidth);
-        look(!document.querySelector("[onerror], #list b, #list script"), "a reply became markup");
         const sets = Array.from(at("set").options, (o) => o.value);
         for (const name of sets) {
             set(at("set"), name);
@@ -35,6 +34,12 @@
         set(at("set"), "pope-test");
         await wait(() => at("category").options.length === 4, "pope has three categories");
         await wait(() => number() > 20, "pope has several pages");
+        set(at("side-a"), "2");
+        await wait(() => cards().length > 0 && cards()[0].querySelector(".reply .text").textContent ===
+                   "</script><img src=x onerror=window.injected=1><b>no</b>", "the reply that would be markup is not text");
+        look(document.querySelector("#scores tbody tr:last-child th").textContent === "<b onclick=x>evil</b>", "its label is not text");
+        look(!document.querySelector("[onerror], [onclick], main b, main script") && !window.injected, "a reply became markup");
+        set(at("side-a"), "0");
         let all = number();
         set(at("category"), "1");
         await wait(() => number() < all && number() > 0, "a category narrows nothing");

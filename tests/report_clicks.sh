@@ -10,7 +10,15 @@ browser=$(command -v chromium || command -v chromium-browser || command -v googl
 
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-"$program" report "$dir/site" --db "$store" --data "$data" -q
+# A model more, whose label and replies would like to be markup.
+cp "$store" "$dir/db"
+"$program" show --benchmark pope --data "$data" --json | sed 's/.*"question_id":\("[^"]*"\).*/\1/' |
+    while read -r id; do
+        printf '{"question_id":%s,"text":"</script><img src=x onerror=window.injected=1><b>no</b>"}\n' "$id"
+    done >"$dir/evil.jsonl"
+"$program" score --benchmark pope --data "$data" --db "$dir/db" --answers "$dir/evil.jsonl" \
+    --as '<b onclick=x>evil</b>' -q >"$dir/log"
+"$program" report "$dir/site" --db "$dir/db" --data "$data" -q 2>"$dir/log"
 # The page with a script more, which clicks and writes what it found into the title.
 cp "$here/report_clicks.js" "$dir/site/clicks.js"
 sed 's|</body>|<script src="clicks.js"></script></body>|' "$dir/site/index.html" >"$dir/site/clicked.html"

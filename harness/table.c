@@ -374,6 +374,18 @@ static void add_csv(struct str *out, const char *text)
         str_addc(out, '"');
 }
 
+/* A number, a flag or a count as machines read it; false: the cell is text. */
+static bool add_value(struct str *out, const struct table_cell *cell)
+{
+    if (cell->is_flag)
+        str_add(out, cell->value != 0 ? "true" : "false");
+    else if (cell->is_count)
+        str_addf(out, "%.0f", cell->value);
+    else if (cell->is_number)
+        str_add_number(out, cell->value);                   /* null for NaN */
+    return cell->is_flag || cell->is_count || cell->is_number;
+}
+
 static void format_separated(const struct table *t, char separator,
                              void (*add)(struct str *, const char *), struct str *out)
 {
@@ -386,11 +398,8 @@ static void format_separated(const struct table *t, char separator,
                 continue;
             }
             const struct table_cell *cell = cell_at(t, r, c);
-            if (cell->is_flag)
-                str_add(out, cell->value != 0 ? "true" : "false");
-            else if (cell->is_number && isfinite(cell->value))
-                str_add_number(out, cell->value);
-            else if (!cell->is_number && cell->text)
+            bool absent = cell->is_number && !isfinite(cell->value);
+            if (!absent && !add_value(out, cell) && cell->text)
                 add(out, cell->text);
         }
         str_addc(out, '\n');
@@ -408,11 +417,9 @@ static void format_json(const struct table *t, struct str *out)
                 str_addc(out, ',');
             str_add_json(out, key_of(&t->columns[c]));
             str_addc(out, ':');
-            if (cell->is_flag)
-                str_add(out, cell->value != 0 ? "true" : "false");
-            else if (cell->is_number)
-                str_add_number(out, cell->value);           /* null for NaN */
-            else if (cell->text)
+            if (add_value(out, cell))
+                continue;
+            if (cell->text)
                 str_add_json(out, cell->text);
             else
                 str_add(out, "null");

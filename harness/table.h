@@ -14,7 +14,7 @@ struct table_cell {
     const char *text;           /* as people read it: "85.9†"; NULL: absent, shown as – */
     double value;               /* for machines, full precision; NaN: text is the value */
     bool is_number;
-    bool is_flag;               /* for machines: true or false, as value has it */
+    bool is_flag, is_count;     /* for machines: true or false; a whole number */
     bool best, second;          /* bold, underlined where the format can */
 };
 struct table {

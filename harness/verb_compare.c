@@ -198,6 +198,11 @@ static void number(struct build *b, double value)
     *next_cell(b) = (struct table_cell){ .is_number = true, .value = value };
 }
 
+static void count(struct build *b, size_t value)
+{
+    *next_cell(b) = (struct table_cell){ .is_count = true, .value = (double)value };
+}
+
 static void flag(struct build *b, bool value)
 {
     *next_cell(b) = (struct table_cell){ .is_flag = true, .value = value };
@@ -257,8 +262,8 @@ static void machine_row(const struct comparison *c, const struct paired_split *s
     text(b, s->split);
     text(b, m->metric);
     flag(b, m->headline);
-    number(b, (double)m->n);
-    number(b, (double)s->n_pictures);
+    count(b, m->n);
+    count(b, s->n_pictures);
     for (int r = 0; r < c->n_arms; r++) {
         text(b, c->arms[r].title);
         number(b, m->value[r]);
@@ -272,11 +277,11 @@ static void machine_row(const struct comparison *c, const struct paired_split *s
         number(b, m->p);
         number(b, m->p_holm);
         text(b, m->test);
-        number(b, (double)m->gained);
-        number(b, (double)m->lost);
+        count(b, m->gained);
+        count(b, m->lost);
     }
     flag(b, s->partial);
-    number(b, (double)s->missing);
+    count(b, s->missing);
     text(b, s->judge);
     flag(b, s->official);
     text(b, s->expected);

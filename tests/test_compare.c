@@ -323,3 +323,37 @@ TEST(cells_count_flips_and_leave_out_what_is_missing)
     cells_free(&c);
     fixture_free(&f);
 }
+
+/* A metric's questions are told although the tally of pictures alone would not name it: SEED-Bench has
+ * no accuracy where no video question is asked. */
+TEST(cells_find_the_questions_of_a_metric)
+{
+    enum { QUESTIONS = 3 };
+    struct fixture f = { 0 };
+    struct err e = { 0 };
+    struct cells c;
+    struct flips flips[64];
+    struct mark one[QUESTIONS] = { { .a = 1 }, { .a = 0 }, { .a = 1 } };
+    struct mark two[QUESTIONS] = { { .a = 1 }, { .a = 1 }, { .a = 0 } };
+
+    put("SEED-Bench.json", "{\"questions\":["
+        "{\"question_id\":\"1\",\"question_type_id\":1,\"data_type\":\"image\",\"data_id\":\"a\","
+        "\"question\":\"Q\",\"choice_a\":\"x\",\"choice_b\":\"y\",\"choice_c\":\"z\","
+        "\"choice_d\":\"w\",\"answer\":\"A\"},"
+        "{\"question_id\":\"2\",\"question_type_id\":1,\"data_type\":\"image\",\"data_id\":\"b\","
+        "\"question\":\"Q\",\"choice_a\":\"x\",\"choice_b\":\"y\",\"choice_c\":\"z\","
+        "\"choice_d\":\"w\",\"answer\":\"A\"},"
+        "{\"question_id\":\"v3\",\"question_type_id\":10,\"data_type\":\"video\","
+        "\"data_id\":\"c.webm\",\"question\":\"Q\",\"choice_a\":\"x\",\"choice_b\":\"y\","
+        "\"choice_c\":\"z\",\"choice_d\":\"w\",\"answer\":\"A\"}]}");
+    CHECK_OK(fixture_read(&f, "seed", "test"), f.err);
+    CHECK_OK(cells_make(&c, f.benchmark, &f.questions, 2,
+                        (const struct mark *const[]){ one, two }, 1, &e), e);
+    cells_flips(&c, &f.questions, one, two, flips);
+    CHECK_STR(c.metrics[c.headline], "accuracy");
+    CHECK_INT(flips[c.headline].gained, 1);
+    CHECK_INT(flips[c.headline].lost, 1);
+    CHECK_INT(flips[c.headline].of, QUESTIONS);
+    cells_free(&c);
+    fixture_free(&f);
+}

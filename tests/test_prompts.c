@@ -396,3 +396,25 @@ TEST(prompts_nearest_word)
     CHECK(str_nearest("--temperature", names) == NULL);
     CHECK_STR(str_nearest("", (const char *const[]){ "abcdef", NULL }), NULL);
 }
+
+/* The forms a reply may have, and what is none. */
+TEST(formats_know_what_obeys_them)
+{
+    static const struct { enum prompt_format format; const char *reply; bool obeys; } rows[] = {
+        { FORMAT_SHORT, "red", true },             { FORMAT_SHORT, "a very small red bus", true },
+        { FORMAT_SHORT, "it is a small red bus", false },   { FORMAT_SHORT, " \n", false },
+        { FORMAT_UNANSWERABLE, "Unanswerable", true },      { FORMAT_OCR, "", false },
+        { FORMAT_YESNO, "Yes", true },             { FORMAT_YESNO, "no.", true },
+        { FORMAT_YESNO, "Yes, it is", false },     { FORMAT_YESNO, "maybe", false },
+        { FORMAT_LETTER, "B", true },              { FORMAT_LETTER, "B.", true },
+        { FORMAT_LETTER, "b", false },             { FORMAT_LETTER_CN, "B. cat", false },
+        { FORMAT_SCIENCE, "(B)", false },          { FORMAT_SCIENCE, "", false },
+        { FORMAT_PLAIN, "It is a bus.\n", true },  { FORMAT_PLAIN, "Is it\302\240a bus?", true },
+        { FORMAT_PLAIN, "bus.", false },           { FORMAT_PLAIN, "It is a bus", false },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (!CHECK_INT(format_obeyed(rows[i].format, rows[i].reply), rows[i].obeys))
+            printf("  row %zu: %s\n", i, rows[i].reply);
+    CHECK_STR(format_expects(FORMAT_LETTER_CN), "a letter");
+    CHECK_STR(format_expects(FORMAT_PLAIN), "a sentence");
+}

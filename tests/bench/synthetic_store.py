@@ -3,7 +3,7 @@
 their comparison:
 
     tests/bench/synthetic.py DIR
-    tests/bench/synthetic_store.py DIR build/llava-eval DIR/two.db
+    tests/bench/synthetic_store.py DIR ./llava-eval DIR/two.db
     time ./llava-eval compare one two --data DIR --db DIR/two.db >/dev/null
 
 Replies are the references, wrong for a third of the questions, for two thirds of those in both models;

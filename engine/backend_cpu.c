@@ -353,7 +353,7 @@ static enum status rope(struct cpu *c, int d, float theta, const struct kv_row *
     return OK;
 }
 
-/* attention()'s view of one layer. */
+/* attend()'s view of one layer. */
 static struct attention layer_of(const struct cpu *c, const struct tensor *qkv,
                                  const struct kvcache *kv, int layer, int heads,
                                  const struct kv_row *at)
@@ -395,7 +395,7 @@ static enum status cpu_attend(struct backend *b, struct tensor *y, const struct 
     void *s = scratch(c, attention_scratch(m, &a), e);
     if (s == NULL)
         return e->code;
-    attention(c->level, m, &a, y->data, s);
+    attend(c->level, m, &a, y->data, s);
     return OK;
 }
 

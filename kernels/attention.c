@@ -207,8 +207,8 @@ size_t attention_scratch(const struct micro *m, const struct attention *a)
     return tiles_bytes(a) + work_bytes(m, a->d) * (size_t)max_threads();
 }
 
-void attention(const struct level *l, const struct micro *m, const struct attention *a, void *y,
-               void *scratch)
+void attend(const struct level *l, const struct micro *m, const struct attention *a, void *y,
+            void *scratch)
 {
     int *first = scratch, *n = first + a->T, tiles = 0;
     assert(m->rows <= MOST_ROWS);

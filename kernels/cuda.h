@@ -58,7 +58,7 @@ int finish_cuda(void *y, enum number y_type, const void *x, enum number x_type, 
 /* struct attention, all pointers the device's; d a multiple of 8, at most ATTENTION_D; columns, and
  * base and lo of a place, multiples of 64.
  * cache_write: rotates q (in place) and k (tables [positions][d/2], NULL: not at all); writes k, v.
- * attention: y [T, heads*d] of qkv's type. Rows are done in tiles: neighbours of one base, so that
+ * attend: y [T, heads*d] of qkv's type. Rows are done in tiles: neighbours of one base, so that
  * what they see in common is read once. attention_tiles() lists them (at is the host's, here), and
  * returns how many; tile has room for T; the list then goes to the device. */
 enum { ATTENTION_D = 128 };
@@ -66,8 +66,8 @@ struct tile { int32_t first, n; };          /* rows first .. first + n */
 int attention_tiles(struct tile *tile, const struct place *at, int T, enum number type);
 int cache_write_cuda(const struct attention *a, const float *cosine, const float *sine,
                      void *stream);
-int attention_cuda(void *y, const struct attention *a, const struct tile *tile, int tiles,
-                   void *stream);
+int attend_cuda(void *y, const struct attention *a, const struct tile *tile, int tiles,
+                void *stream);
 
 /* out[s] = the next token of row s of logits [S,V]: the lowest id of the largest among the first n
  * that are allowed (bytes [n], or NULL: all), or a draw, as kernels.h's sample() makes it. -1: none

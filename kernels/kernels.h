@@ -137,8 +137,8 @@ struct place { int32_t base, prefix, lo, col, position; };  /* engine/backend.h:
 size_t attention_layer_bytes(const struct micro *m, int kv_heads, int d, int columns);  /* k or v */
 size_t attention_scratch(const struct micro *m, const struct attention *a);
 /* y [T, heads*d] */
-void attention(const struct level *l, const struct micro *m, const struct attention *a, void *y,
-               void *scratch);
+void attend(const struct level *l, const struct micro *m, const struct attention *a, void *y,
+            void *scratch);
 /* Rotates q (in place) and k (tables [positions][d/2], NULL: not at all); writes k and v. */
 size_t cache_scratch(const struct attention *a);
 void cache_write(const struct level *l, const struct micro *m, const struct attention *a,

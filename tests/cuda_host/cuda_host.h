@@ -1,0 +1,47 @@
+/* cuda_host.h -- a GPU for machines that have none: the CUDA execution model, on the CPU.
+ *
+ * The project's .cu files compile as C++ against cuda_runtime.h of this folder, backend_cuda.c
+ * compiles as C against the same, and what they call is here:
+ *
+ *     device.cuh    what kernels see: threads, warps, shared memory, tensor cores, cp.async
+ *     grid.cc       a launch: fibers, meetings, shared memory
+ *     memory.cc     the devices' memory: guards, protection, the host's pinned pages
+ *     runtime.cc    streams, events, copies, errors, devices
+ *     cublaslt.cc   products, by kernels/matmul.c
+ *
+ * It is strict where a GPU is vague. Found and reported are: threads of a warp or block that wait
+ * for different things; shared memory read before it was written, or before cp.async was waited
+ * for; writes beyond an array of shared memory or an allocation; freed, foreign or host pointers
+ * given to a kernel or copy; device memory touched by the host (it is protected between launches,
+ * so that is a crash, as it would be); pinned host memory changed while a copy of it is under way
+ * (streams run late: when something waits for them, or by chance). A missing barrier is found by
+ * chance, in some order of the warps: run each test with several seeds.
+ *
+ * A report goes to stderr, once, and from then on every call fails, as on a device that faulted.
+ *
+ * The environment sets what a program cannot: CUDA_HOST_SEED (0: warps in order, streams at once),
+ * CUDA_HOST_DEVICES, CUDA_HOST_MEMORY (bytes of each). Time is the machine's, and means nothing. */
+#ifndef TESTS_CUDA_HOST_CUDA_HOST_H
+#define TESTS_CUDA_HOST_CUDA_HOST_H
+
+#include <stddef.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/* Each sets what the environment set, for tests; all memory and streams must be gone. */
+void cuda_host_seed(unsigned seed);
+void cuda_host_devices(int n);
+void cuda_host_memory(size_t bytes);
+/* The device fails, for good, after so many more launches and products; -1: never. */
+void cuda_host_break(int device, long after);
+
+/* What was reported first, or NULL. cuda_host_forget(): as if it had not been. */
+const char *cuda_host_report(void);
+void cuda_host_forget(void);
+
+#if defined(__cplusplus)
+}
+#endif
+#endif

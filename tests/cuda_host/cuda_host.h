@@ -19,8 +19,14 @@
  *
  * A report goes to stderr, once, and from then on every call fails, as on a device that faulted.
  *
- * The environment sets what a program cannot: CUDA_HOST_SEED (0: warps in order, streams at once),
- * CUDA_HOST_DEVICES, CUDA_HOST_MEMORY (bytes of each). Time is the machine's, and means nothing. */
+ * The environment sets what a program cannot:
+ *     CUDA_HOST_SEED          0: warps in order, streams at once; else seeds both (1)
+ *     CUDA_HOST_DEVICES       how many (1); 0: none
+ *     CUDA_HOST_MEMORY        bytes of each (256 MiB)
+ *     CUDA_HOST_FAIL=D:N      device D fails, for good, after N launches, products and copies
+ *     CUDA_HOST_FAIL_ALLOC=N  the N-th allocation fails, from 0
+ *     CUDA_HOST_PRODUCTS      kinds of algorithms that cuBLASLt offers, in order (cublaslt.cc)
+ * Time is the machine's, and means nothing. */
 #ifndef TESTS_CUDA_HOST_CUDA_HOST_H
 #define TESTS_CUDA_HOST_CUDA_HOST_H
 
@@ -30,12 +36,13 @@
 extern "C" {
 #endif
 
-/* Each sets what the environment set, for tests; all memory and streams must be gone. */
+/* Each sets what the environment set, for tests; memory and streams must be gone. -1: never. */
 void cuda_host_seed(unsigned seed);
 void cuda_host_devices(int n);
 void cuda_host_memory(size_t bytes);
-/* The device fails, for good, after so many more launches and products; -1: never. */
 void cuda_host_break(int device, long after);
+void cuda_host_fail_alloc(long nth);
+void cuda_host_products(const char *kinds);
 
 /* What was reported first, or NULL. cuda_host_forget(): as if it had not been. */
 const char *cuda_host_report(void);

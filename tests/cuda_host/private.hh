@@ -11,6 +11,8 @@
 
 namespace cuda_host {
 
+enum { MOST_DEVICES = 8 };
+
 /* One lock for all: whoever calls the runtime, or runs a stream, holds it. */
 extern std::recursive_mutex lock;
 
@@ -36,12 +38,12 @@ unsigned seed();
 void run_grid(const char *kernel, const body &what, dim3 grid, dim3 block, size_t shared,
               uint64_t launch);
 
-/* memory.cc. Device memory is open to whoever holds an `access` object, and to nobody else. */
-struct access {
-    access();
-    ~access();
-    access(const access &) = delete;
-    void operator=(const access &) = delete;
+/* memory.cc. Device memory is open to whoever holds an `opened` object, and to nobody else. */
+struct opened {
+    opened();
+    ~opened();
+    opened(const opened &) = delete;
+    void operator=(const opened &) = delete;
 };
 /* Does [p, p + n) lie in one allocation of `device`? why: a few words if not. */
 bool device_range(int device, const void *p, size_t n, const char **why);
@@ -53,7 +55,7 @@ void check_guards();
 int current_device();
 void enqueue(cudaStream_t stream, std::function<void()> what);
 int device_of(cudaStream_t stream);
-bool launch_allowed(int device);                            /* or reports that the device broke */
+bool usable(int device);                                    /* counts; false: it has failed */
 cudaError_t remember(cudaError_t error);                    /* for cudaGetLastError() */
 
 } /* namespace cuda_host */

@@ -43,7 +43,28 @@ NEEDED   := -I. -D_GNU_SOURCE -DDEMO_DIR='"$(datadir)/llava-eval/demo"' -ffp-con
             $(WARNINGS) $(SANITIZERS) $(HARDENED)
 C_FLAGS   = -std=c11 -Wstrict-prototypes $(NEEDED) $(CPPFLAGS) $(CFLAGS)
 CXX_FLAGS = -std=c++17 $(NEEDED) $(CPPFLAGS) $(CXXFLAGS)
-LIBS_ENGINE  := -ljpeg -lpng -lwebp -lsentencepiece -lm
+# CUDA is used where it is found and left out by CUDA=0; nothing else in the build depends on it.
+CUDA ?= 1
+ifneq ($(CUDA),0)
+NVCC := $(shell command -v nvcc 2>/dev/null)
+endif
+ifneq ($(NVCC),)
+CUDA_HOME ?= $(patsubst %/bin/,%,$(dir $(realpath $(NVCC))))
+CUDA_LIB  := $(firstword $(wildcard $(CUDA_HOME)/lib64 $(CUDA_HOME)/targets/$(shell uname -m)-linux/lib $(CUDA_HOME)/lib))
+HAVE_CUDA := $(firstword $(wildcard $(CUDA_HOME)/include/cublasLt.h /usr/include/cublasLt.h))
+endif
+ifneq ($(HAVE_CUDA),)
+CUDA_FOUND := $(NVCC), for sm_80, sm_90 and newer
+CUDA_FLAGS := -isystem $(CUDA_HOME)/include
+CUDA_ARCHS := -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
+NVCC_FLAGS  = -std=c++17 -O2 $(CUDA_ARCHS) --threads 2 -I. -Xcompiler -Wall,-Wextra,-fPIC \
+              $(if $(WERROR),-Werror all-warnings) -MMD -MP $(NVCCFLAGS)
+LIBS_CUDA  := $(CUDA_LIB:%=-L% -Wl,-rpath,%) -lcublasLt -lcudart_static -ldl -lrt
+else
+CUDA_FOUND := $(if $(NVCC),$(NVCC) but no cublasLt.h,$(if $(filter 0,$(CUDA)),left out,no nvcc)): a program for the CPU alone
+endif
+
+LIBS_ENGINE  := -ljpeg -lpng -lwebp -lsentencepiece -lm $(LIBS_CUDA)
 LIBS_HARNESS := -lsqlite3 -lcurl -lcjson -larchive -lxlsxwriter
 LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(LINK_HARD) $(CXXFLAGS) $(LDFLAGS) -o $@
 
@@ -61,16 +82,35 @@ PACKAGES := gcc g++ libsqlite3-dev libcurl4-openssl-dev libcjson-dev libarchive-
             libwebp-dev libsentencepiece-dev libxlsxwriter-dev
 
 objects = $(patsubst %,$(B)/%.o,$(1))
-ENGINE  := $(call objects,$(wildcard engine/base/*.c engine/*.c engine/*.cc kernels/*.c))
+KERNELS_CUDA := $(wildcard kernels/*.cu)
+ENGINE  := $(call objects,$(filter-out engine/backend_cu% engine/backend_without_cuda.c,$(wildcard engine/base/*.c \
+             engine/*.c engine/*.cc kernels/*.c)))
+ifneq ($(HAVE_CUDA),)
+ENGINE  += $(call objects,$(wildcard engine/backend_cu*.c) $(KERNELS_CUDA))
+else
+ENGINE  += $(call objects,engine/backend_without_cuda.c)
+endif
 HARNESS := $(call objects,$(wildcard harness/*.c benchmarks/*.c prompts/*.c results/*.c) \
              $(addsuffix .c,$(wildcard results/*.sql results/reference/*.json harness/report.html harness/report.css \
                                    harness/report.js)))
 MAIN    := $(B)/harness/main.c.o
-TESTS   := $(call objects,$(wildcard tests/*.c))
+OPS     := $(call objects,tests/test_ops.c tests/test_model.c)
+TESTS   := $(filter-out $(OPS),$(call objects,$(wildcard tests/*.c)))
 
-.PHONY: all deps demo test check install uninstall clean help fuzz bench man FORCE
+# The CUDA backend on no GPU: its sources as C++ over a small emulation of the machine, tests/cuda_host. They stand
+# before libllava.a on a link's line, and so in the place of what it has of the same name.
+HOST      = $(patsubst %,$(B)/cuda-host/%.o,$(1))
+CUDA_HOST := $(call HOST,$(wildcard engine/backend_cu*.c) $(KERNELS_CUDA) $(filter-out %/test_emulation.cc,$(wildcard tests/cuda_host/*.cc)))
+HOST_TESTS := $(call HOST,$(wildcard tests/cuda_host/test_*.c tests/cuda_host/test_*.cc))
+HOST_OPS  := $(call HOST,tests/test_ops.c tests/test_model.c)
+LIBS_HOST := $(filter-out $(LIBS_CUDA),$(LIBS_ENGINE))
 
-all: llava-eval  #: build ./llava-eval (the default)
+.PHONY: all about deps demo test check test-gpu engine-tools install uninstall clean help fuzz bench man FORCE
+
+all: about llava-eval  #: build ./llava-eval (the default)
+
+about:
+	@echo 'CUDA: $(CUDA_FOUND)'
 
 ifndef SANITIZE
 llava-eval: $(B)/llava-eval
@@ -94,6 +134,19 @@ $(B)/null-engine: $(call objects,tests/bench/null_engine.c) $(HARNESS) $(B)/libl
 	$(LINK) $^ -Wl,--wrap=llava_submit,--wrap=llava_step,--wrap=llava_appetite $(LIBS_HARNESS) \
 	    $(LIBS_ENGINE) $(LDLIBS)
 
+# Operation by operation, and whole models: one program for the CPU and the GPU, one for the emulated GPU.
+$(B)/test-ops: $(OPS) $(B)/tests/main.c.o $(B)/libllava.a
+	$(LINK) $^ $(LIBS_ENGINE) $(LDLIBS)
+
+$(B)/cuda-host/test-ops: $(HOST_OPS) $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a
+	$(LINK) $^ $(LIBS_HOST) $(LDLIBS)
+
+$(B)/cuda-host/kernel-tests: $(HOST_TESTS) $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a
+	$(LINK) $^ $(LIBS_HOST) $(LDLIBS)
+
+$(B)/cuda-host/llava-eval: $(HARNESS) $(CUDA_HOST) $(B)/libllava.a
+	$(LINK) $^ $(LIBS_HARNESS) $(LIBS_HOST) $(LDLIBS)
+
 $(B)/store-dump: $(call objects,tests/tools/store_dump.c)
 	$(LINK) $^ -lsqlite3 $(LDLIBS)
 
@@ -104,6 +157,24 @@ $(B)/%.c.o: %.c
 $(B)/%.cc.o: %.cc
 	@mkdir -p $(@D)
 	$(CXX) $(CXX_FLAGS) -c $< -o $@
+
+$(B)/engine/backend_cu%.c.o: CPPFLAGS += $(CUDA_FLAGS)
+
+$(B)/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(NVCC) $(NVCC_FLAGS) -c $< -o $@
+
+$(B)/cuda-host/%.c.o: %.c
+	@mkdir -p $(@D)
+	$(CC) -Itests/cuda_host $(C_FLAGS) -DCUDA_HOST -c $< -o $@
+
+$(B)/cuda-host/%.cc.o: %.cc
+	@mkdir -p $(@D)
+	$(CXX) -Itests/cuda_host $(CXX_FLAGS) -O2 -c $< -o $@
+
+$(B)/cuda-host/%.cu.o: %.cu
+	@mkdir -p $(@D)
+	$(CXX) -Itests/cuda_host -x c++ $(CXX_FLAGS) -O2 -c $< -o $@
 
 # A text as a C array of its name (results/schema.sql: schema_sql): string literals have a maximum.
 as_array = @mkdir -p $(@D); name=$(subst .,_,$(<F)); \
@@ -156,7 +227,8 @@ demo: deps  #: run the whole suite on the two tiny checkpoints of demo/ and prin
 test: deps  #: all tests that need neither GPU nor network; SANITIZE=1 runs them under sanitizers
 	@$(MAKE) --no-print-directory check
 
-check: $(B)/llava-eval $(B)/unit-tests $(B)/store-dump
+check: about $(B)/llava-eval $(B)/unit-tests $(B)/test-ops $(B)/cuda-host/test-ops $(B)/cuda-host/kernel-tests \
+       $(B)/cuda-host/llava-eval $(B)/store-dump
 	@B=$(B) CC="$(CC)" sh tests/run.sh $(T)
 
 fuzz:  #: build the fuzz targets (clang) into build/fuzz
@@ -191,4 +263,5 @@ help:  #: this list
 
 FORCE:
 
--include $(ENGINE:.o=.d) $(HARNESS:.o=.d) $(TESTS:.o=.d)
+-include $(ENGINE:.o=.d) $(HARNESS:.o=.d) $(TESTS:.o=.d) $(OPS:.o=.d) $(CUDA_HOST:.o=.d) $(HOST_OPS:.o=.d) \
+         $(HOST_TESTS:.o=.d)

@@ -1,7 +1,7 @@
 /* backend.h -- the one seam between the model and the machine.
  *
- * vision.c, connector.c and language.c are written once, against this table; backend_cpu.c (and
- * backend_cuda.c) fill it, with nothing but checks, kernel calls and their error texts.
+ * vision.c, connector.c and language.c are written once, against this table; backend_cpu.c and
+ * backend_cuda.c fill it, with nothing but checks, kernel calls and their error texts.
  *
  * The caller owns every tensor and its shape: an op never changes a shape. Row t of a result
  * depends on row t (and, in attention, on its own sequence), never on how many rows there are or
@@ -57,9 +57,15 @@ struct backend_ops {
     enum status (*read)(struct backend *, void *host, const struct tensor *t, struct err *);
     enum status (*sync)(struct backend *, struct err *);
 
+    /* No step will have more rows than this: what steps need beyond their tensors is taken now.
+     * Called once, when the weights are there; without it, it is taken when it is needed first. */
+    enum status (*reserve)(struct backend *, int rows, struct err *);
+    /* Bytes that may still be taken. NULL: memory is the host's, which others use too. */
+    enum status (*memory_free)(struct backend *, size_t *bytes, struct err *);
+
     /* Weights, read once from mapped files: m [sum of rows, cols] from parts that are stacked, or,
      * with m->paired set, exactly two parts (gate, up). m->type says how to keep them (BF16, F16:
-     * converted if need be; F32). */
+     * converted if need be; F32); a backend that keeps all weights in one type says so there. */
     enum status (*pack)(struct backend *, struct matrix *m, const struct view *parts, int n_parts,
                         struct err *);
     void        (*unpack)(struct backend *, struct matrix *m);   /* frees */
@@ -88,7 +94,8 @@ struct backend_ops {
                              struct err *);
     enum status (*rmsnorm)(struct backend *, struct tensor *y, const struct tensor *x,
                            const struct tensor *w, float eps, struct err *);
-    /* y = act(x w' + bias) + residual      x [T,K]  w [N,K]  y [T,N] (SWIGLU: [T,N/2]) */
+    /* y = act(x w' + bias) + residual      x [T,K]  w [N,K]  y [T,N] (SWIGLU: [T,N/2]). CUDA: x has
+     * the type of the weights. */
     enum status (*matmul)(struct backend *, struct tensor *y, const struct tensor *x,
                           const struct matrix *w, const struct epilogue *, struct err *);
     /* Takes rows of qkv [T,(H+2G)*d], rotates q (in place) and k by at[t].position (theta 0: not at
@@ -129,5 +136,18 @@ static inline const char *backend_describe(const struct backend *b)
 enum status backend_cpu_open(struct backend **out, enum dtype type, const char *level,
                              struct err *e);
 enum status backend_plain_open(struct backend **out, struct err *e);
+
+const char *backend_cpu_level(int i);                       /* best first; NULL behind the last */
+
+/* "cuda": cuBLASLt and our own CUDA kernels; type F32, BF16 or F16, of all weights and activations.
+ * In a build without CUDA (backend_without_cuda.c in the place of backend_cuda.c) there are no
+ * devices, and the reason says that. */
+struct llava_gpu;               /* llava.h */
+enum status backend_cuda_open(struct backend **out, enum dtype type, int device, struct err *e);
+enum status backend_cuda_count(int *n, struct err *e);      /* ERR_DEVICE and why, or n > 0 */
+enum status backend_cuda_describe(int device, struct llava_gpu *out, struct err *e);
+bool backend_cuda_built(void);
+/* "CUDA 13.0, cuBLASLt 13.0.2, driver for CUDA 13.0", "built without CUDA". */
+void backend_cuda_versions(char *text, size_t size);
 
 #endif

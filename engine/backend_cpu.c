@@ -173,6 +173,12 @@ static enum status cpu_sync(struct backend *b, struct err *e)
     return e->code;
 }
 
+static enum status cpu_reserve(struct backend *b, int rows, struct err *e)
+{
+    (void)b, (void)rows;
+    return e->code;                                         /* scratch grows on its way */
+}
+
 static enum status cpu_pack(struct backend *b, struct matrix *m, const struct view *parts,
                             int n_parts, struct err *e)
 {
@@ -440,12 +446,18 @@ static void cpu_close(struct backend *b)
 static const struct backend_ops cpu_ops = {
     .name = "cpu",
     .alloc = cpu_alloc, .release = cpu_release, .write = cpu_write, .read = cpu_read,
-    .sync = cpu_sync, .pack = cpu_pack, .unpack = cpu_unpack, .kv_alloc = cpu_kv_alloc,
+    .sync = cpu_sync, .reserve = cpu_reserve,
+    .pack = cpu_pack, .unpack = cpu_unpack, .kv_alloc = cpu_kv_alloc,
     .kv_release = cpu_kv_release, .patches = cpu_patches, .tower_embed = cpu_tower_embed,
     .embed = cpu_embed, .gather = cpu_gather, .layernorm = cpu_layernorm, .rmsnorm = cpu_rmsnorm,
     .matmul = cpu_matmul, .cache = cpu_cache, .attend = cpu_attend, .sample = cpu_sample,
     .peak_flops = cpu_peak_flops, .memory_peak = cpu_memory_peak, .close = cpu_close,
 };
+
+const char *backend_cpu_level(int i)
+{
+    return kernels_name(i);
+}
 
 enum status backend_cpu_open(struct backend **out, enum dtype type, const char *level,
                              struct err *e)

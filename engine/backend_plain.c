@@ -132,6 +132,12 @@ static enum status plain_sync(struct backend *b, struct err *e)
     return e->code;
 }
 
+static enum status plain_reserve(struct backend *b, int rows, struct err *e)
+{
+    (void)b, (void)rows;
+    return e->code;
+}
+
 static enum status plain_pack(struct backend *b, struct matrix *m, const struct view *parts,
                               int n_parts, struct err *e)
 {
@@ -478,7 +484,8 @@ static void plain_close(struct backend *b)
 static const struct backend_ops plain_ops = {
     .name = "plain",
     .alloc = plain_alloc, .release = plain_release, .write = plain_write, .read = plain_read,
-    .sync = plain_sync, .pack = plain_pack, .unpack = plain_unpack, .kv_alloc = plain_kv_alloc,
+    .sync = plain_sync, .reserve = plain_reserve,
+    .pack = plain_pack, .unpack = plain_unpack, .kv_alloc = plain_kv_alloc,
     .kv_release = plain_kv_release, .patches = plain_patches, .tower_embed = plain_tower_embed,
     .embed = plain_embed, .gather = plain_gather, .layernorm = plain_layernorm,
     .rmsnorm = plain_rmsnorm, .matmul = plain_matmul, .cache = plain_cache,

@@ -61,7 +61,7 @@ enum status device_dump(struct device *d, const struct tensor *t, struct err *e,
 {
     if (!d->dump_dir)
         return OK;
-    assert(t->type == F32 || t->type == BF16);
+    assert(t->type == F32 || t->type == BF16 || t->type == F16);
     char name[64], path[4096];
     va_list args;
     va_start(args, format);
@@ -77,12 +77,10 @@ enum status device_dump(struct device *d, const struct tensor *t, struct err *e,
     if (!values)
         return err_set(e, ERR_MEMORY, "%s: no memory for %zu values", path, n);
     if (d->ops->read(d->backend, values, t, e) == OK && d->ops->sync(d->backend, e) == OK) {
-        if (t->type == BF16) {                              /* widened in place, from the end */
+        if (t->type != F32) {                               /* widened in place, from the end */
             const unsigned char *half = (const unsigned char *)values;
-            for (size_t i = n; i-- > 0;) {
-                uint32_t bits = (uint32_t)half[2 * i + 1] << 24 | (uint32_t)half[2 * i] << 16;
-                memcpy(&values[i], &bits, sizeof bits);
-            }
+            for (size_t i = n; i-- > 0;)
+                values[i] = half_value(t->type, (uint16_t)(half[2 * i + 1] << 8 | half[2 * i]));
         }
         npy_write(path, values, shape, 2, e);
     }

@@ -27,6 +27,8 @@ struct language {
     struct tensor x;            /* F32 [T,D], the residual stream */
     struct tensor n, qkv, a, h; /* [T,D] [T,(H+2G)d] [T,Hd] [T,F] */
     struct tensor last, last_n, logits;                     /* F32 [S,D], [S,D], F32 [S,V] */
+    struct tensor narrow;       /* F16 [S,V]: logits on their way, where 16 bits round them */
+    int32_t *in_order;          /* [S]: 0, 1, 2, ... */
 };
 
 static void load(struct language *m, struct loader *l)
@@ -56,13 +58,17 @@ enum status language_open(struct language **out, struct loader *l, const struct 
 {
     struct language *m = *out = calloc(1, sizeof *m);
     struct language_block *blocks = calloc((size_t)c->layers + 1, sizeof *blocks);
-    if (!m || !blocks) {
+    int32_t *in_order = calloc((size_t)last + 1, sizeof *in_order);
+    if (!m || !blocks || !in_order) {
         free(blocks);
+        free(in_order);
         return err_set(l->e, ERR_MEMORY, "no memory for the language model");
     }
     struct device *d = l->device;
     struct err *e = l->e;
-    *m = (struct language){ .device = d, .c = *c, .block = blocks,
+    for (int i = 0; i < last; i++)
+        in_order[i] = i;
+    *m = (struct language){ .device = d, .c = *c, .block = blocks, .in_order = in_order,
                             .cache = { .type = d->act, .layers = c->layers, .columns = columns,
                                        .kv_heads = c->kv_heads, .head_size = c->head_size } };
     load(m, l);
@@ -75,6 +81,7 @@ enum status language_open(struct language **out, struct loader *l, const struct 
            device_alloc(d, &m->last, F32, last, c->hidden, e) ||
            device_alloc(d, &m->last_n, d->act, last, c->hidden, e) ||
            device_alloc(d, &m->logits, F32, last, c->vocabulary, e) ||
+           (d->act == F16 && device_alloc(d, &m->narrow, F16, last, c->vocabulary, e)) ||
            d->ops->kv_alloc(d->backend, &m->cache, e));
     return e->code;
 }
@@ -94,13 +101,14 @@ void language_close(struct language *m)
         device_unpack(d, &b->down);
     }
     struct tensor *t[] = { &m->table, &m->norm, &m->x, &m->n, &m->qkv, &m->a, &m->h, &m->last,
-                           &m->last_n, &m->logits };
+                           &m->last_n, &m->logits, &m->narrow };
     for (size_t j = 0; j < COUNT(t); j++)
         device_free(d, t[j]);
     device_unpack(d, &m->head);
     if (m->cache.k)
         d->ops->kv_release(d->backend, &m->cache);
     free(m->block);
+    free(m->in_order);
     free(m);
 }
 
@@ -151,6 +159,20 @@ static enum status run_block(struct language *m, int layer, int T, const struct 
     return device_dump(d, &x, e, "layer%02d", layer);
 }
 
+/* logits = lm_head of the normed last rows. In fp16 the original's are rounded to 16 bits, and of
+ * equal ones the lowest id is taken: so they are here. */
+static enum status head(struct language *m, struct tensor *logits, const struct tensor *last_n,
+                        struct err *e)
+{
+    struct device *d = m->device;
+    struct tensor narrow = tensor_rows(m->narrow, 0, logits->rows);
+    if (d->act != F16)
+        return product(d, logits, last_n, &m->head, ACT_NONE, NULL, e);
+    if (product(d, &narrow, last_n, &m->head, ACT_NONE, NULL, e) != OK)
+        return e->code;
+    return d->ops->gather(d->backend, logits, &narrow, m->in_order, e);
+}
+
 enum status language_step(struct language *m, const struct rows *rows,
                           const struct tensor *pictures, struct tensor *logits, struct err *e)
 {
@@ -172,7 +194,7 @@ enum status language_step(struct language *m, const struct rows *rows,
     device_stage(d, STAGE_ELEMENTWISE);
     if (d->ops->gather(d->backend, &last, &x, rows->last, e) != OK ||
         norm(d, &last_n, &last, &m->norm, m->c.eps, e) != OK ||
-        product(d, logits, &last_n, &m->head, ACT_NONE, NULL, e) != OK)
+        head(m, logits, &last_n, e) != OK)
         return e->code;
     return device_dump(d, logits, e, "logits");
 }

@@ -11,23 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "engine/base/arena.h"
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
 #include "engine/base/utf8.h"
+#include "engine/memory.h"
 #include "engine/preprocess.h"
 #include "engine/private.h"
 #include "engine/scheduler.h"
 #include "engine/tokenizer.h"
 
 enum {
-    /* Rows of a step. It reads every weight once: enough rows that reading is little beside
-     * multiplying, which bf16 does several times faster. */
-    ROWS_F32 = 1024, ROWS_BF16 = 2048,
-    TOWER_ROWS = 5120,          /* that one batch of pictures should fill: 8 of 577 rows */
-    TOWER_PICTURES = 32,        /* at most */
-    RUNNING_MIN = 64, RUNNING_MAX = 256,                    /* questions that hold a lane */
     PROMPT_MAX = 1 << 24,       /* tokens; far above any model's positions */
     TOP_K = 50,                 /* Hugging Face's default, in force in the original */
 };
@@ -92,32 +86,6 @@ static const char *model_name(struct arena *a, const char *path)
     return arena_str(a, path_base(arena_strn(a, path, n)));
 }
 
-static enum status choose_dtype(const struct llava_options *o, enum dtype *type, struct err *e)
-{
-    const char *name = o->dtype ? o->dtype : "auto";
-    *type = !strcmp(name, "bf16") ? BF16 : F32;
-    if (!strcmp(name, "auto") || !strcmp(name, "fp32") || !strcmp(name, "bf16"))
-        return OK;
-    if (!strcmp(name, "fp16"))
-        return err_set(e, ERR_USAGE, "dtype fp16 needs a GPU; on the CPU use fp32, the reference, "
-                                     "or bf16, the fast one");
-    return err_set(e, ERR_USAGE, "unknown dtype \"%s\": expected auto, fp32, bf16 or fp16", name);
-}
-
-static enum status open_backend(struct backend **out, const struct llava_options *o,
-                                enum dtype *type, struct err *e)
-{
-    const char *name = o->device ? o->device : "auto";
-    if (!strncmp(name, "cuda", 4))
-        return err_set(e, ERR_DEVICE, "device %s: built without CUDA; use --device cpu", name);
-    if (strcmp(name, "auto") && strcmp(name, "cpu"))
-        return err_set(e, ERR_USAGE, "unknown device \"%s\": expected auto, cpu, cuda or cuda:N",
-                       name);
-    if (choose_dtype(o, type, e) != OK)
-        return e->code;
-    return backend_cpu_open(out, *type, o->simd, e);
-}
-
 /* The hash reads every weight, as packing does: both at once. */
 struct hashing { struct checkpoint *checkpoint; char *hex; struct err e; pthread_t thread; };
 
@@ -128,46 +96,82 @@ static void *hash_weights(void *user)
     return NULL;
 }
 
-/* Columns for a dozen full steps, so that replies can ride along while new prefixes come in; no
- * more than a quarter of this machine's memory. */
-static int cache_columns(const struct llava *m, const struct llava_options *o, int rows)
+static void close_parts(struct llava *m)
 {
-    const struct language_config *c = &m->config.language;
-    double numbers = 2.0 * c->layers * c->kv_heads * c->head_size;
-    double column = numbers * (double)dtype_size(m->device.act);
-    double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 4;
-    int64_t wish = 12 * (int64_t)(rows > ROWS_F32 ? rows : ROWS_F32);
-    if (wish < (int64_t)c->max_positions + 2 * KV_ALIGN)
-        wish = (int64_t)c->max_positions + 2 * KV_ALIGN;
-    if ((double)wish * column > memory)
-        wish = (int64_t)(memory / column);
-    if (o->cache_positions)
-        wish = o->cache_positions;
-    if (wish < 2 * KV_ALIGN)
-        wish = 2 * KV_ALIGN;
-    return kv_aligned(wish < INT32_MAX / 2 ? (int)wish : INT32_MAX / 2);
+    scheduler_close(&m->scheduler);
+    vision_close(m->vision);
+    connector_close(m->connector);
+    language_close(m->language);
+    device_free(&m->device, &m->pictures);
+    m->vision = NULL;
+    m->connector = NULL;
+    m->language = NULL;
+}
+
+static enum status open_parts(struct llava *m, const struct limits *limits, enum dtype *widest,
+                              struct err *e)
+{
+    struct loader l = { .device = &m->device, .checkpoint = m->checkpoint, .e = e, .widest = BF16 };
+    const struct model_config *c = &m->config;
+    const struct backend_ops *ops = m->device.ops;
+    int lasts = limits->running < limits->rows ? limits->running : limits->rows;
+
+    if (vision_open(&m->vision, &l, &c->tower, limits->pictures) != OK ||
+        connector_open(&m->connector, &l, c, limits->pictures) != OK ||
+        language_open(&m->language, &l, &c->language, limits->rows, lasts, limits->columns) != OK ||
+        device_alloc(&m->device, &m->pictures, m->device.act, 2 * limits->pictures * image_tokens(c),
+                     c->language.hidden, e) != OK ||
+        ops->reserve(m->device.backend, limits->rows, e) != OK)
+        return e->code;
+    *widest = l.widest;
+    return scheduler_open(&m->scheduler, limits, e);
+}
+
+/* The parts, as large as the device's memory lets them be. What was measured as free may not be had
+ * (another program takes some, or it is in pieces): then they are made smaller. */
+static enum status fit_parts(struct llava *m, const struct llava_options *o, enum dtype *widest,
+                             struct err *e)
+{
+    const struct backend_ops *ops = m->device.ops;
+    enum dtype table = checkpoint_view(m->checkpoint, "model.embed_tokens.weight").type;
+    struct limits limits;
+    size_t free_bytes = 0;
+
+    if (!ops->memory_free) {
+        memory_plan_host(&limits, &m->config, m->device.act, o);
+        return open_parts(m, &limits, widest, e);
+    }
+    if (ops->memory_free(m->device.backend, &free_bytes, e) != OK)
+        return e->code;
+    for (;; free_bytes -= free_bytes / 8) {
+        if (memory_plan(&limits, &m->config, m->device.act, table, free_bytes, o, e) != OK)
+            return err_in(e, "%s", backend_describe(m->device.backend));
+        if (open_parts(m, &limits, widest, e) != ERR_MEMORY)
+            return e->code;
+        close_parts(m);
+        err_clear(e);
+    }
+}
+
+/* What 16-bit weights cost, in words for the provenance of a score; or NULL. */
+static const char *cost_of(enum dtype act, enum dtype widest)
+{
+    if (act == BF16 && widest == F16)
+        return "fp16 weights rounded to bf16: three bits of their fraction are lost";
+    if (act != F32 && widest == F32)
+        return act == BF16 ? "fp32 weights rounded to bf16" : "fp32 weights rounded to fp16";
+    if (act == F16 && widest == BF16)
+        return "bf16 weights in fp16: those below 2^-24 become 0";
+    return NULL;
 }
 
 static enum status open_model(struct llava *m, const struct llava_options *o, struct err *e)
 {
-    struct loader l = { .device = &m->device, .checkpoint = m->checkpoint, .e = e, .widest = BF16 };
-    const struct model_config *c = &m->config;
-    int rows = o->batch_tokens ? o->batch_tokens : m->device.act == BF16 ? ROWS_BF16 : ROWS_F32;
-    int running = rows / 4 < RUNNING_MIN ? RUNNING_MIN : rows / 4 > RUNNING_MAX ? RUNNING_MAX
-                                                                                : rows / 4;
-    int pictures = TOWER_ROWS / (1 + c->tower.patches);
-    pictures = pictures < 1 ? 1 : pictures > TOWER_PICTURES ? TOWER_PICTURES : pictures;
-    struct limits limits = { .columns = cache_columns(m, o, rows), .rows = rows,
-                             .running = running, .pictures = pictures };
-    size_t lasts = (size_t)(running < rows ? running : rows), n = (size_t)rows;
-
-    if (vision_open(&m->vision, &l, &c->tower, pictures) != OK ||
-        connector_open(&m->connector, &l, c, pictures) != OK ||
-        language_open(&m->language, &l, &c->language, rows, (int)lasts, limits.columns) != OK ||
-        device_alloc(&m->device, &m->pictures, m->device.act, 2 * pictures * image_tokens(c),
-                     c->language.hidden, e) != OK ||
-        scheduler_open(&m->scheduler, &limits, e) != OK)
+    enum dtype widest = BF16;
+    if (fit_parts(m, o, &widest, e) != OK)
         return e->code;
+    const struct limits *l = &m->scheduler.limits;
+    size_t lasts = (size_t)(l->running < l->rows ? l->running : l->rows), n = (size_t)l->rows;
     m->id = calloc(n, sizeof *m->id);
     m->at = calloc(n, sizeof *m->at);
     m->last = calloc(lasts, sizeof *m->last);
@@ -175,11 +179,8 @@ static enum status open_model(struct llava *m, const struct llava_options *o, st
     m->how = calloc(lasts, sizeof *m->how);
     m->who = calloc(lasts, sizeof *m->who);
     if (!m->id || !m->at || !m->last || !m->chosen || !m->how || !m->who)
-        return err_set(e, ERR_MEMORY, "no memory for steps of %d rows", rows);
-    if (m->device.act == BF16 && l.widest != BF16)
-        m->info.dtype_note = l.widest == F16 ?
-            "fp16 weights rounded to bf16: three bits of their fraction are lost" :
-            "fp32 weights rounded to bf16";
+        return err_set(e, ERR_MEMORY, "no memory for steps of %zu rows", n);
+    m->info.dtype_note = cost_of(m->device.act, widest);
     return OK;
 }
 
@@ -203,7 +204,7 @@ static enum status open_tokenizer(struct llava *m, const struct llava_options *o
     return OK;
 }
 
-static void fill_info(struct llava *m, const char *path)
+static void fill_info(struct llava *m, const char *path, const struct err *why_not_gpu)
 {
     const struct model_config *c = &m->config;
     struct llava_info *i = &m->info;
@@ -212,7 +213,9 @@ static void fill_info(struct llava *m, const char *path)
     i->layout = checkpoint_layout(m->checkpoint);
     i->connector = c->connector;
     i->device = backend_describe(m->device.backend);
-    i->dtype = m->device.act == BF16 ? "bf16" : "fp32";
+    if (why_not_gpu->code != OK && backend_cuda_built())
+        i->device_note = arena_str(&m->arena, why_not_gpu->text);
+    i->dtype = m->device.act == BF16 ? "bf16" : m->device.act == F16 ? "fp16" : "fp32";
     i->has_projector_type = c->has_projector_type;
     i->use_im_start_end = c->use_im_start_end;
     i->hidden = c->language.hidden;
@@ -234,13 +237,14 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
     static const struct llava_options defaults;
     const struct llava_options *o = options ? options : &defaults;
     struct backend *backend = NULL;
+    struct err why_not_gpu = { 0 };
     enum dtype type = F32;
     struct llava *m = *out = NULL;
 
     if (o->batch_tokens < 0 || o->cache_positions < 0)
         return err_set(e, ERR_USAGE, "a step of %d rows, a cache of %d positions: expected at "
                        "least 1", o->batch_tokens, o->cache_positions);
-    if (open_backend(&backend, o, &type, e) != OK)
+    if (machine_open(&backend, o, &type, &why_not_gpu, e) != OK)
         return e->code;
     if (!(m = calloc(1, sizeof *m))) {
         backend->ops->close(backend);
@@ -255,16 +259,19 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
     m->config = *checkpoint_config(m->checkpoint);
 
     struct hashing h = { .checkpoint = m->checkpoint, .hex = m->info.weights_sha256 };
-    bool at_once = pthread_create(&h.thread, NULL, hash_weights, &h) == 0;
+    bool known = o->weights_sha256 != NULL;
+    bool at_once = !known && pthread_create(&h.thread, NULL, hash_weights, &h) == 0;
     if (open_tokenizer(m, o, e) == OK)
         open_model(m, o, e);
-    if (at_once)
+    if (known)
+        snprintf(m->info.weights_sha256, sizeof m->info.weights_sha256, "%s", o->weights_sha256);
+    else if (at_once)
         pthread_join(h.thread, NULL);
     else
         hash_weights(&h);
     if (h.e.code != OK)
         err_set(e, h.e.code, "%s", h.e.text);
-    fill_info(m, path);
+    fill_info(m, path, &why_not_gpu);
     if (m->arena.failed)
         err_set(e, ERR_MEMORY, "no memory for a model's description");
     if (e->code != OK)
@@ -300,11 +307,7 @@ void llava_close(struct llava *m)
         next = a->next;
         forget(a);
     }
-    scheduler_close(&m->scheduler);
-    vision_close(m->vision);
-    connector_close(m->connector);
-    language_close(m->language);
-    device_free(&m->device, &m->pictures);
+    close_parts(m);
     m->device.ops->close(m->device.backend);
     tokenizer_close(m->tokenizer);
     checkpoint_close(m->checkpoint);

@@ -31,6 +31,7 @@ struct llava_options {
     int batch_tokens;           /* rows of a step, at least 1; 0: the backend's choice */
     int cache_positions;        /* columns of the KV cache; 0: what memory allows */
     bool random_weights;        /* only config.json is read; weights are drawn (for bench) */
+    const char *weights_sha256; /* where it is known, from another device; NULL: it is computed */
 };
 
 struct llava_info {
@@ -39,6 +40,7 @@ struct llava_info {
     const char *layout;         /* "llava", "llava-hf", "lora", "connector" */
     const char *connector;      /* "linear", "mlp2x_gelu", ..., "identity" */
     const char *device, *dtype; /* as they run: "cpu avx512_bf16", "bf16" */
+    const char *device_note;    /* "auto" found no GPU, though the build has CUDA: why; or NULL */
     const char *dtype_note;     /* what the dtype costs, for the provenance of a score; or NULL */
     char weights_sha256[65];    /* of names, shapes and bytes of every tensor that is used */
     bool has_projector_type;    /* config.json names its connector (written since LLaVA v1.1) */
@@ -123,6 +125,20 @@ struct llava_stats {
     size_t peak_device_bytes;
 };
 void llava_stats(const struct llava *m, struct llava_stats *out);
+
+/* ---- the machine ---- */
+
+struct llava_gpu {
+    char name[64];
+    int major, minor;           /* compute capability */
+    size_t total_bytes, free_bytes;
+};
+/* How many GPUs there are, at most `most` of them described; none: why says why. */
+int llava_gpus(struct llava_gpu *out, int most, struct err *why);
+/* Is this a build with CUDA? versions: of it and of the driver, in words. */
+bool llava_has_cuda(char *versions, size_t size);
+/* The name of the i-th set of vector instructions, best first; NULL behind the last. */
+const char *llava_simd(int i, bool *usable);
 
 /* Measures, for about a second, the most matrix FLOP/s that this device reaches in this dtype. */
 enum status llava_peak_flops(struct llava *m, double *flops_per_s, struct err *e);

@@ -13,6 +13,8 @@
  *     fp32    as in the file (16 bits expanded   F32            F32
  *             inside the products; exact)
  *     bf16    BF16                               BF16           F32
+ *     fp16    F16 (GPU only)                     F16            F32; logits rounded to F16, as the
+ *                                                               original's: equals are equal there
  *
  * "Activations" are what goes into products and into the cache: normed rows, q k v, attention's
  * output, the feed-forward's middle, patches, the connector's middle and output. */
@@ -31,7 +33,7 @@ extern const char *const stage_names[N_STAGES];
 struct device {                 /* a backend, and how numbers are kept on it; one thread */
     struct backend *backend;
     const struct backend_ops *ops;
-    enum dtype act;             /* F32 or BF16 */
+    enum dtype act;             /* F32, BF16 or F16 */
     const char *dump_dir;       /* activations go there as .npy; or NULL */
     int dumped;                 /* how many so far: their order in the files' names */
     enum stage stage;
@@ -52,6 +54,11 @@ enum status device_alloc(struct device *d, struct tensor *t, enum dtype type, in
 void device_free(struct device *d, struct tensor *t);       /* never allocated is fine */
 void device_unpack(struct device *d, struct matrix *m);     /* never packed is fine */
 
+/* machine.c: the backend that the options name, and *type, what it computes in. "auto" without a GPU
+ * that can be used is the CPU, and *why_not_gpu says why. */
+enum status machine_open(struct backend **out, const struct llava_options *o, enum dtype *type,
+                         struct err *why_not_gpu, struct err *e);
+
 /* weights.c: from the checkpoint's names to the device. The first error stays in l->e, and what
  * follows it does nothing: a loader of many tensors checks once, at its end. */
 struct loader {
@@ -68,6 +75,8 @@ void load_table(struct loader *l, struct tensor *t, const char *name);
 /* Stacked, or, paired, gate and up: for products. */
 void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *prefix,
                  const char *const *parts);
+
+float half_value(enum dtype type, uint16_t h);              /* of a BF16 or F16 number */
 
 /* vision.c: pictures to the rows that mm_vision_select_layer asks for. */
 struct vision;

@@ -8,10 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static float half_value(uint16_t h)                         /* IEEE binary16 */
+float half_value(enum dtype type, uint16_t h)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff, bits;
+    uint32_t sign = (uint32_t)(h & 0x8000) << 16, rest = h & 0x7fff, bits = (uint32_t)h << 16;
     float x;
+    if (type == BF16) {                                     /* the upper half of a float32 */
+        memcpy(&x, &bits, sizeof x);
+        return x;
+    }
     if (rest < 0x400) {                                     /* zero and subnormals */
         x = (float)rest * 0x1p-24f;
         return sign ? -x : x;
@@ -32,11 +36,7 @@ static void widen(float *out, const struct view *v)
     }
     for (size_t i = 0; i < n; i++) {
         uint16_t h = (uint16_t)(at[2 * i] | at[2 * i + 1] << 8);
-        uint32_t bits = (uint32_t)h << 16;
-        if (v->type == F16)
-            out[i] = half_value(h);
-        else
-            memcpy(&out[i], &bits, sizeof bits);
+        out[i] = half_value(v->type, h);
     }
 }
 
@@ -120,8 +120,9 @@ void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *pr
         if (v[i].type != m->type)
             m->type = F32;                                  /* holds both 16-bit types exactly */
     }
-    if (l->device->act == BF16)
-        m->type = BF16;
-    l->device->ops->pack(l->device->backend, m, v, n, l->e);
+    if (l->device->act != F32)
+        m->type = l->device->act;
+    if (l->device->ops->pack(l->device->backend, m, v, n, l->e) != OK)
+        err_in(l->e, "%s%s", prefix, parts[0]);
     release(l, prefix, parts);
 }

@@ -42,6 +42,13 @@ void check_skip(const char *why);
 /* The repository's root, for fixtures: tests run in a folder of their own. */
 const char *test_root(void);
 
+/* A test of the GPU: the real one, or in cuda-host/ the emulated one. */
+#if defined(CUDA_HOST)
+#define GPU_TEST(name) TEST(cuda_host_##name)
+#else
+#define GPU_TEST(name) TEST(cuda_##name)
+#endif
+
 #define CHECK(x)              check_true((x), #x, __FILE__, __LINE__)
 #define CHECK_INT(x, y)       check_int((long long)(x), (long long)(y), #x, __FILE__, __LINE__)
 #define CHECK_STR(x, y)       check_str((x), (y), #x, __FILE__, __LINE__)

@@ -172,6 +172,8 @@ static bool open_tiny(struct tiny *t, const char *backend, bool mlp)
     write_tiny(mlp);
     if (backend && !strcmp(backend, "plain"))
         backend_plain_open(&b, &e);
+    else if (backend && !strcmp(backend, "cuda"))
+        backend_cuda_open(&b, F32, 0, &e);
     else
         backend_cpu_open(&b, F32, backend, &e);
     if (e.code == ERR_DEVICE)
@@ -351,24 +353,24 @@ static void mlp_on(const char *backend)
     close_tiny(&t);
 }
 
-TEST(model_weights_are_the_stated_hash)
+TEST(cpu_model_weights_are_the_stated_hash)
 {
     CHECK_NEAR(weight("model.embed_tokens.weight", 0), -0.064355, 1e-6);
     CHECK_NEAR(weight("model.embed_tokens.weight", 3), -0.244933, 1e-6);
     CHECK_NEAR(weight("model.norm.weight", 1), 0.910651, 1e-6);
 }
 
-TEST(model_linear_plain)    { linear_on("plain"); }
-TEST(model_mlp_plain)       { mlp_on("plain"); }
-TEST(model_linear_portable) { linear_on("portable"); }
-TEST(model_mlp_portable)    { mlp_on("portable"); }
-TEST(model_mlp_avx2)        { mlp_on("avx2"); }
-TEST(model_mlp_avx512)      { mlp_on("avx512"); }
-TEST(model_linear_best)     { linear_on(NULL); }
-TEST(model_mlp_best)        { mlp_on(NULL); }
+TEST(cpu_model_linear_plain)    { linear_on("plain"); }
+TEST(cpu_model_mlp_plain)       { mlp_on("plain"); }
+TEST(cpu_model_linear_portable) { linear_on("portable"); }
+TEST(cpu_model_mlp_portable)    { mlp_on("portable"); }
+TEST(cpu_model_mlp_avx2)        { mlp_on("avx2"); }
+TEST(cpu_model_mlp_avx512)      { mlp_on("avx512"); }
+TEST(cpu_model_linear_best)     { linear_on(NULL); }
+TEST(cpu_model_mlp_best)        { mlp_on(NULL); }
 
 /* LLaVA-1.5 7B: 0.366 TFLOP a picture, 12.95 GFLOP a row. */
-TEST(model_counts_its_flops)
+TEST(cpu_model_counts_its_flops)
 {
     struct model_config c = {
         .tower = { .hidden = 1024, .heads = 16, .ffn = 4096, .layers = 24, .run_layers = 23,
@@ -515,7 +517,7 @@ static void finish(struct llava *m)
 }
 
 /* The recorded logits: the data of NAME.npy, behind a header whose length stands at byte 8. */
-static void check_logits(struct golden *g, const char *name)
+static void check_logits(struct golden *g, const char *name, double within)
 {
     struct err e = { 0 };
     struct file f = { 0 };
@@ -532,15 +534,16 @@ static void check_logits(struct golden *g, const char *name)
                 most = fmax(most, fabs((double)want));
                 off = fmax(off, fabs((double)g->at[i].logits[v] - (double)want));
             }
-            CHECK_NEAR(off / most, 0, 1e-4);
+            CHECK_NEAR(off / most, 0, within);
         }
     file_close(&f);
 }
 
-static void replay(const char *name)
+/* within: of the logits, as a share of the largest. The replies must be the recorded ones. */
+static void replay(const char *name, const char *device, const char *dtype, double within)
 {
     struct golden g;
-    if (golden_open(&g, name, &(struct llava_options){ .dtype = "fp32" })) {
+    if (golden_open(&g, name, &(struct llava_options){ .device = device, .dtype = dtype })) {
         for (int i = 0; i < g.n; i++) {
             struct err e = { 0 };
             int32_t *ids = NULL;
@@ -551,7 +554,7 @@ static void replay(const char *name)
             submit(g.model, &g.at[i], g.pixels);
         }
         finish(g.model);
-        check_logits(&g, name);
+        check_logits(&g, name, within);
         for (int i = 0; i < g.n; i++) {
             const struct asking *a = &g.at[i];
             CHECK_INT(a->answered, 1);
@@ -563,8 +566,8 @@ static void replay(const char *name)
     golden_close(&g);
 }
 
-TEST(model_is_transformers_linear) { replay("tiny-linear"); }
-TEST(model_is_transformers_mlp)    { replay("tiny-mlp"); }
+TEST(cpu_model_is_transformers_linear) { replay("tiny-linear", "cpu", "fp32", 1e-4); }
+TEST(cpu_model_is_transformers_mlp)    { replay("tiny-mlp", "cpu", "fp32", 1e-4); }
 
 /* ---- 3. the same in any batch --------------------------------------------------------------- */
 
@@ -616,7 +619,7 @@ static void ask_again(struct llava *m, const struct golden *g, const struct aski
     free(again);
 }
 
-static void same_in_any_batch(const char *dtype)
+static void same_in_any_batch(const char *device, const char *dtype)
 {
     static const struct { int rows, positions; enum order order; } way[] = {
         { 1, 0, GROUPED }, { 7, 0, GROUPED }, { 100, 0, GROUPED }, { 100, 0, SHUFFLED },
@@ -625,14 +628,14 @@ static void same_in_any_batch(const char *dtype)
     };
     struct golden g;
     int n = 0;
-    if (golden_open(&g, "tiny-mlp", &(struct llava_options){ .dtype = dtype })) {
+    if (golden_open(&g, "tiny-mlp", &(struct llava_options){ .device = device, .dtype = dtype })) {
         struct asking *first = all_pairs(&g, &n);
         CHECK(n % 17 != 0);                                 /* so that the shuffle meets everyone */
         for (int i = 0; i < n; i++)
             submit(g.model, &first[i], g.pixels);
         finish(g.model);
         for (size_t w = 0; w < COUNT(way); w++) {
-            struct llava_options o = { .dtype = dtype, .batch_tokens = way[w].rows,
+            struct llava_options o = { .device = device, .dtype = dtype, .batch_tokens = way[w].rows,
                                        .cache_positions = way[w].positions };
             if (reopen(&g, &o))
                 ask_again(g.model, &g, first, n, way[w].order);
@@ -644,5 +647,45 @@ static void same_in_any_batch(const char *dtype)
     golden_close(&g);
 }
 
-TEST(model_replies_the_same_in_any_batch_fp32) { same_in_any_batch("fp32"); }
-TEST(model_replies_the_same_in_any_batch_bf16) { same_in_any_batch("bf16"); }
+TEST(cpu_model_replies_the_same_in_any_batch_fp32) { same_in_any_batch("cpu", "fp32"); }
+TEST(cpu_model_replies_the_same_in_any_batch_bf16) { same_in_any_batch("cpu", "bf16"); }
+
+/* ---- 4. all of it on a GPU ------------------------------------------------------------------ */
+
+static bool no_gpu(void)
+{
+    struct llava_gpu gpu;
+    struct err why = { 0 };
+    if (llava_gpus(&gpu, 1, &why))
+        return false;
+    check_skip(why.text);
+    return true;
+}
+
+GPU_TEST(model_linear) { if (!no_gpu()) linear_on("cuda"); }
+GPU_TEST(model_mlp)    { if (!no_gpu()) mlp_on("cuda"); }
+
+/* Errors of the 16-bit forms as the CPU's bf16 has them: roundings of 2^-11 and 2^-8 over six
+ * layers; the greedy replies do not change. */
+GPU_TEST(model_is_transformers_fp32) { if (!no_gpu()) replay("tiny-linear", "cuda", "fp32", 1e-4); }
+GPU_TEST(model_is_transformers_mlp)  { if (!no_gpu()) replay("tiny-mlp", "cuda", "fp32", 1e-4); }
+GPU_TEST(model_is_transformers_fp16) { if (!no_gpu()) replay("tiny-mlp", "cuda", "fp16", 4e-3); }
+GPU_TEST(model_is_transformers_bf16) { if (!no_gpu()) replay("tiny-mlp", "cuda", "bf16", 3e-2); }
+
+GPU_TEST(model_replies_the_same_in_any_batch_fp32)
+{
+    if (!no_gpu())
+        same_in_any_batch("cuda", "fp32");
+}
+
+GPU_TEST(model_replies_the_same_in_any_batch_fp16)
+{
+    if (!no_gpu())
+        same_in_any_batch("cuda", "fp16");
+}
+
+GPU_TEST(model_replies_the_same_in_any_batch_bf16)
+{
+    if (!no_gpu())
+        same_in_any_batch("cuda", "bf16");
+}

@@ -1,10 +1,11 @@
 /* Every operation of a backend against the plain one, over awkward shapes; and against itself: a
  * row computed alone has the bits that it has among others.
  *
- * One test per SIMD level, type and operation: `unit-tests ops_` runs them all, `unit-tests
- * ops_amx` one level's; a level that this machine lacks is skipped. To add an operation: a function
- * over `struct two`, and its name in OPERATIONS below. Results count as equal when the relative L2
- * error is at most 1e-5 (fp32) or 5e-3 (bf16, whose unit roundoff is 3.9e-3). Every output has a
+ * One test per device, SIMD level, type and operation: `test-ops cpu` runs the CPU's, `test-ops
+ * cpu_amx` one level's, `test-ops cuda` the GPU's, `cuda-host/test-ops cuda-host` the emulated
+ * GPU's; what this machine lacks is skipped. To add an operation: a function over `struct two`, and
+ * its name in OPERATIONS below. Results count as equal when the relative L2 error is at most 1e-5
+ * (fp32), 1e-3 (fp16, whose unit roundoff is 4.9e-4) or 5e-3 (bf16: 3.9e-3). Every output has a
  * guard row before and behind it that must stay as it was. */
 #include <math.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@ enum { MINE, PLAIN };
 
 struct two {                    /* the backend under test, and its judge */
     struct backend *b[2];
+    bool gpu;                   /* x and weights must be of the backend's type */
     enum dtype type;
     double within;
     uint64_t seed;
@@ -179,9 +181,16 @@ static struct matrix packed(struct two *w, int s, const struct case_of_matmul *c
     return m;
 }
 
-static void check_matmul(struct two *w, const struct case_of_matmul *c)
+static void check_matmul(struct two *w, const struct case_of_matmul *one_case)
 {
+    struct case_of_matmul changed = *one_case, *c = &changed;
     char what[200];
+    if (w->gpu && c->x != w->type)
+        return;
+    if (w->gpu)
+        c->w = w->type;
+    if (w->gpu && c->file == BF16 && w->type == F16)        /* as bf16 files are read there */
+        c->file = F16;
     int rows = c->act == ACT_SWIGLU ? 2 * c->N : c->N;
     snprintf(what, sizeof what, "matmul M %d N %d K %d, types x %d y %d w %d file %d, act %d, "
              "bias %d, residual %d", c->M, c->N, c->K, c->x, c->y, c->w, c->file, c->act, c->bias,
@@ -217,7 +226,7 @@ static void check_matmul(struct two *w, const struct case_of_matmul *c)
 static void matmul(struct two *w)
 {
     enum dtype a = w->type;
-    enum dtype keep = a == F32 ? F16 : BF16;
+    enum dtype keep = a == F32 ? F16 : a;
     const struct case_of_matmul cases[] = {
         { 0, 40, 64, a, a, keep, keep, ACT_NONE, true, 0 },
         { 1, 8, 31, a, a, keep, keep, ACT_NONE, false, 0 },
@@ -478,19 +487,24 @@ static void figures(struct two *w)
 {
     struct backend *b = w->b[MINE];
     size_t before = b->ops->memory_peak(b);
-    struct both x = input(w, F32, 1000, 1000, 1);
+    struct both x = input(w, F32, 1000, 1000, 1), weights = input(w, F32, 32, 40, 1);
     CHECK(b->ops->memory_peak(b) >= before + 4000000 || before >= 4000000);
     CHECK(b->ops->memory_peak(b) < before + 5000000);
+    struct case_of_matmul c = { .N = 32, .K = 40, .w = w->type, .file = F32 };
+    struct matrix m = packed(w, MINE, &c, weights.t[PLAIN].data);
     CHECK(b->ops->peak_flops(b, w->type) > 1e8);
-    drop(w, &x);
+    b->ops->unpack(b, &m);
+    drop(w, &x), drop(w, &weights);
 }
 
 /* ---- the tests ---- */
 
 static void run_on(const char *level, enum dtype type, void (*check)(struct two *))
 {
-    struct two w = { .type = type, .within = type == F32 ? 1e-5 : 5e-3, .seed = 20231005 };
-    if (backend_cpu_open(&w.b[MINE], type, level, &w.e) != OK) {
+    struct two w = { .type = type, .within = type == F32 ? 1e-5 : type == F16 ? 1e-3 : 5e-3,
+                     .seed = 20231005, .gpu = !strcmp(level, "gpu") };
+    if ((w.gpu ? backend_cuda_open(&w.b[MINE], type, 0, &w.e)
+               : backend_cpu_open(&w.b[MINE], type, level, &w.e)) != OK) {
         CHECK_INT(w.e.code, ERR_DEVICE);
         SKIP(w.e.text);
     }
@@ -506,7 +520,9 @@ static void run_on(const char *level, enum dtype type, void (*check)(struct two 
     X(level, type, attend_language) X(level, type, attend_nothing) X(level, type, sampling)       \
     X(level, type, figures)
 #define ONE(level, type, check)                                                                   \
-    TEST(ops_##level##_##type##_##check) { run_on(#level, type, check); }
+    TEST(cpu_##level##_##type##_##check) { run_on(#level, type, check); }
+#define GPU(level, type, check)                                                                   \
+    GPU_TEST(level##_##type##_##check) { run_on("gpu", type, check); }
 
 OPERATIONS(ONE, amx, BF16)
 OPERATIONS(ONE, avx512_bf16, BF16)
@@ -516,9 +532,12 @@ OPERATIONS(ONE, portable, BF16)
 OPERATIONS(ONE, avx512, F32)
 OPERATIONS(ONE, avx2, F32)
 OPERATIONS(ONE, portable, F32)
+OPERATIONS(GPU, ops, F32)
+OPERATIONS(GPU, ops, F16)
+OPERATIONS(GPU, ops, BF16)
 
 /* The judge is judged: a wrong result, or one behind its tensor, does not pass. */
-TEST(ops_would_notice)
+TEST(cpu_ops_would_notice)
 {
     struct two w = { .type = F32, .within = 1e-5, .seed = 1 };
     CHECK_OK(backend_plain_open(&w.b[MINE], &w.e), w.e);

@@ -151,9 +151,16 @@ static inline int __any_sync(unsigned mask, int x)
     return __ballot_sync(mask, x) != 0;
 }
 
-static inline float rsqrtf(float x)
+static inline int __popc(unsigned x)
 {
-    return 1 / sqrtf(x);
+    return __builtin_popcount(x);
+}
+
+static inline int atomicMax(int *at, int x)                 /* of shared memory: nobody interrupts */
+{
+    int before = *at;
+    *at = before > x ? before : x;
+    return before;
 }
 
 template <class... P> cudaError_t cudaFuncSetAttribute(void (*kernel)(P...), cudaFuncAttribute what,

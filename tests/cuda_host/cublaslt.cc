@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 #include "kernels/float16.h"
-#include "kernels/kernels.h"
+#include "kernels/cuda.h"                                 /* kernels.h, as C */
 
 using namespace cuda_host;
 

@@ -59,7 +59,8 @@ CUDA_FLAGS := -isystem $(CUDA_HOME)/include
 CUDA_ARCHS := -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=[sm_90,compute_90]
 NVCC_FLAGS  = -std=c++17 -O2 $(CUDA_ARCHS) --threads 2 -I. -Xcompiler -Wall,-Wextra,-fPIC \
               $(if $(WERROR),-Werror all-warnings) -MMD -MP $(NVCCFLAGS)
-LIBS_CUDA  := $(CUDA_LIB:%=-L% -Wl,-rpath,%) -lcublasLt -lcudart_static -ldl -lrt
+# cuBLASLt is loaded when a GPU is used (engine/backend_cublas.c); here is only where it lies.
+LIBS_CUDA  := $(addprefix -L,$(CUDA_LIB)) $(CUDA_LIB:%=-Wl,-rpath,%) -lcudart_static -ldl -lrt
 else
 CUDA_FOUND := $(if $(NVCC),$(NVCC) but no cublasLt.h,$(if $(filter 0,$(CUDA)),left out,no nvcc)): a program for the CPU alone
 endif
@@ -103,7 +104,7 @@ HOST      = $(patsubst %,$(B)/cuda-host/%.o,$(1))
 CUDA_HOST := $(call HOST,$(wildcard engine/backend_cu*.c) $(KERNELS_CUDA) $(filter-out %/test_emulation.cc,$(wildcard tests/cuda_host/*.cc)))
 HOST_TESTS := $(call HOST,$(wildcard tests/cuda_host/test_*.c tests/cuda_host/test_*.cc))
 HOST_OPS  := $(call HOST,tests/test_ops.c tests/test_model.c)
-LIBS_HOST := $(filter-out $(LIBS_CUDA),$(LIBS_ENGINE))
+LIBS_HOST := $(filter-out $(LIBS_CUDA),$(LIBS_ENGINE)) -rdynamic -ldl
 
 .PHONY: all about deps demo test check test-gpu engine-tools install uninstall clean help fuzz bench man FORCE
 

@@ -6,10 +6,14 @@
 #include <assert.h>
 #include <cublasLt.h>
 #include <cuda_runtime_api.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "kernels/float16.h"
+
+#define TEXT_OF(x) TEXT_OF_IT(x)
+#define TEXT_OF_IT(x) #x
 
 enum {
     ROWS_CHOSEN_FOR = 2048,     /* a constant: it must not follow the memory or the step */
@@ -26,7 +30,39 @@ struct shape {                  /* what an algorithm is chosen for */
     cublasLtMatmulAlgo_t algo;
 };
 
+/* The library is half a gigabyte, so it is loaded when a device is opened: the verbs that need no
+ * GPU start as fast as without it, and where it is missing there is a sentence. What the program
+ * has of these names already (the tests' emulation) comes first. */
+#define CALLS(X)                                                                                  \
+    X(Create) X(Destroy) X(GetVersion) X(GetStatusString) X(Matmul) X(MatmulAlgoCheck)            \
+    X(MatmulAlgoConfigGetAttribute) X(MatmulAlgoGetHeuristic) X(MatmulDescCreate)                 \
+    X(MatmulDescDestroy) X(MatmulDescSetAttribute) X(MatmulPreferenceCreate)                      \
+    X(MatmulPreferenceDestroy) X(MatmulPreferenceSetAttribute) X(MatrixLayoutCreate)              \
+    X(MatrixLayoutDestroy)
+struct calls {
+#define X(name) __typeof__(cublasLt##name) *name;
+    CALLS(X)
+#undef X
+};
+
+static enum status load(struct calls *c, struct err *e)
+{
+    static const char file[] = "libcublasLt.so." TEXT_OF(CUBLAS_VER_MAJOR);
+    void *library = dlsym(RTLD_DEFAULT, "cublasLtCreate") ? RTLD_DEFAULT
+                                                         : dlopen(file, RTLD_NOW | RTLD_LOCAL);
+    if (library != RTLD_DEFAULT && !library)
+        return err_set(e, ERR_DEVICE, "cannot load cuBLASLt: %s", dlerror());
+#define X(name)                                                                                   \
+    *(void **)&c->name = dlsym(library, "cublasLt" #name);                                        \
+    if (!c->name)                                                                                 \
+        return err_set(e, ERR_DEVICE, "%s lacks cublasLt" #name, file);
+    CALLS(X)
+#undef X
+    return OK;
+}
+
 struct products {
+    struct calls lt;
     cublasLtHandle_t handle;
     cudaStream_t stream;
     void *workspace;
@@ -34,12 +70,12 @@ struct products {
     int n_shapes;
 };
 
-static enum status failed(struct err *e, const struct multiply *m, const char *what,
-                          cublasStatus_t s)
+static enum status failed(const struct products *p, struct err *e, const struct multiply *m,
+                          const char *what, cublasStatus_t s)
 {
     return err_set(e, s == CUBLAS_STATUS_ALLOC_FAILED ? ERR_MEMORY : ERR_DEVICE,
                    "product [%d,%d] by [%d,%d]: %s: %s", m->T, m->K, m->N, m->K, what,
-                   cublasLtGetStatusString(s));
+                   p->lt.GetStatusString(s));
 }
 
 static enum status cuda_failed(struct err *e, const char *what, cudaError_t rc)
@@ -59,9 +95,11 @@ enum status products_open(struct products **out, void *stream, struct err *e)
     if (!p)
         return err_set(e, ERR_MEMORY, "no memory for the products");
     p->stream = stream;
-    cublasStatus_t s = cublasLtCreate(&p->handle);
+    if (load(&p->lt, e) != OK)
+        return e->code;
+    cublasStatus_t s = p->lt.Create(&p->handle);
     if (s != CUBLAS_STATUS_SUCCESS)
-        return err_set(e, ERR_DEVICE, "cuBLASLt does not start: %s", cublasLtGetStatusString(s));
+        return err_set(e, ERR_DEVICE, "cuBLASLt does not start: %s", p->lt.GetStatusString(s));
     cudaError_t rc = cudaMalloc(&p->workspace, PRODUCTS_WORKSPACE);
     return rc ? cuda_failed(e, "workspace of the products", rc) : OK;
 }
@@ -71,19 +109,25 @@ void products_close(struct products *p)
     if (!p)
         return;
     for (int i = 0; i < p->n_shapes; i++) {
-        cublasLtMatmulDescDestroy(p->shape[i].op);
-        cublasLtMatrixLayoutDestroy(p->shape[i].w);
+        p->lt.MatmulDescDestroy(p->shape[i].op);
+        p->lt.MatrixLayoutDestroy(p->shape[i].w);
     }
     if (p->workspace)
         cudaFree(p->workspace);
     if (p->handle)
-        cublasLtDestroy(p->handle);
+        p->lt.Destroy(p->handle);
     free(p);
 }
 
 void products_version(char *text, size_t size)
 {
-    size_t v = cublasLtGetVersion();                        /* 130002: 13.0.2 */
+    struct calls lt;
+    struct err e = { 0 };
+    if (load(&lt, &e) != OK) {
+        snprintf(text, size, "not to be had (%s)", e.text);
+        return;
+    }
+    size_t v = lt.GetVersion();                             /* 130002: 13.0.2 */
     snprintf(text, size, "%zu.%zu.%zu", v / 10000, v / 100 % 100, v % 100);
 }
 
@@ -92,26 +136,27 @@ void products_version(char *text, size_t size)
 /* The layouts that depend on the number of rows. */
 struct layouts { cublasLtMatrixLayout_t x, y; };
 
-static cublasStatus_t lay_out(struct layouts *l, const struct shape *s, int T)
+static cublasStatus_t lay_out(const struct products *p, struct layouts *l, const struct shape *s,
+                              int T)
 {
     *l = (struct layouts){ NULL, NULL };
-    cublasStatus_t rc = cublasLtMatrixLayoutCreate(&l->x, cuda_type(s->type), (uint64_t)s->K,
+    cublasStatus_t rc = p->lt.MatrixLayoutCreate(&l->x, cuda_type(s->type), (uint64_t)s->K,
                                                    (uint64_t)T, s->K);
-    return rc ? rc : cublasLtMatrixLayoutCreate(&l->y, cuda_type(s->y_type), (uint64_t)s->N,
+    return rc ? rc : p->lt.MatrixLayoutCreate(&l->y, cuda_type(s->y_type), (uint64_t)s->N,
                                                 (uint64_t)T, s->N);
 }
 
-static void put_away(struct layouts *l)
+static void put_away(const struct products *p, struct layouts *l)
 {
     if (l->x)
-        cublasLtMatrixLayoutDestroy(l->x);
+        p->lt.MatrixLayoutDestroy(l->x);
     if (l->y)
-        cublasLtMatrixLayoutDestroy(l->y);
+        p->lt.MatrixLayoutDestroy(l->y);
 }
 
-static cublasStatus_t set_bias(const struct shape *s, const float *bias)
+static cublasStatus_t set_bias(const struct products *p, const struct shape *s, const float *bias)
 {
-    return s->biased ? cublasLtMatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+    return s->biased ? p->lt.MatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
                                                       &bias, sizeof bias) : CUBLAS_STATUS_SUCCESS;
 }
 
@@ -120,13 +165,13 @@ static cublasStatus_t multiply(struct products *p, const struct shape *s,
 {
     const float one = 1, beta = s->add ? 1 : 0;
     struct layouts l;
-    cublasStatus_t rc = lay_out(&l, s, m->T);
+    cublasStatus_t rc = lay_out(p, &l, s, m->T);
     if (!rc)
-        rc = set_bias(s, m->bias);
+        rc = set_bias(p, s, m->bias);
     if (!rc)
-        rc = cublasLtMatmul(p->handle, s->op, &one, m->w, s->w, m->x, l.x, &beta, m->y, l.y, m->y,
+        rc = p->lt.Matmul(p->handle, s->op, &one, m->w, s->w, m->x, l.x, &beta, m->y, l.y, m->y,
                             l.y, algo, p->workspace, PRODUCTS_WORKSPACE, p->stream);
-    put_away(&l);
+    put_away(p, &l);
     return rc;
 }
 
@@ -239,17 +284,17 @@ static cublasStatus_t candidates(struct products *p, const struct shape *s,
     };
     cublasLtMatmulPreference_t wish = NULL;
     struct layouts l;
-    cublasStatus_t rc = lay_out(&l, s, ROWS_CHOSEN_FOR);
+    cublasStatus_t rc = lay_out(p, &l, s, ROWS_CHOSEN_FOR);
     if (!rc)
-        rc = cublasLtMatmulPreferenceCreate(&wish);
+        rc = p->lt.MatmulPreferenceCreate(&wish);
     for (size_t i = 0; !rc && i < COUNT(set); i++)
-        rc = cublasLtMatmulPreferenceSetAttribute(wish, set[i].key, set[i].value, set[i].size);
+        rc = p->lt.MatmulPreferenceSetAttribute(wish, set[i].key, set[i].value, set[i].size);
     if (!rc)
-        rc = cublasLtMatmulAlgoGetHeuristic(p->handle, s->op, s->w, l.x, l.y, l.y, wish, CANDIDATES,
+        rc = p->lt.MatmulAlgoGetHeuristic(p->handle, s->op, s->w, l.x, l.y, l.y, wish, CANDIDATES,
                                             result, n);
     if (wish)
-        cublasLtMatmulPreferenceDestroy(wish);
-    put_away(&l);
+        p->lt.MatmulPreferenceDestroy(wish);
+    put_away(p, &l);
     return rc;
 }
 
@@ -260,16 +305,16 @@ static bool fit(struct products *p, const struct shape *s, const cublasLtMatmulH
     int32_t split = 1;
     size_t written;
     bool good = r->state == CUBLAS_STATUS_SUCCESS && r->workspaceSize <= PRODUCTS_WORKSPACE &&
-                cublasLtMatmulAlgoConfigGetAttribute(&r->algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
+                p->lt.MatmulAlgoConfigGetAttribute(&r->algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
                                                      &split, sizeof split, &written) ==
                 CUBLAS_STATUS_SUCCESS && split <= 1;
     for (size_t i = 0; good && i < COUNT(rows); i++) {
         struct layouts l;
         cublasLtMatmulHeuristicResult_t check;
-        good = !lay_out(&l, s, rows[i]) &&
-               !cublasLtMatmulAlgoCheck(p->handle, s->op, s->w, l.x, l.y, l.y, &r->algo, &check) &&
+        good = !lay_out(p, &l, s, rows[i]) &&
+               !p->lt.MatmulAlgoCheck(p->handle, s->op, s->w, l.x, l.y, l.y, &r->algo, &check) &&
                check.workspaceSize <= PRODUCTS_WORKSPACE;
-        put_away(&l);
+        put_away(p, &l);
     }
     return good;
 }
@@ -283,7 +328,7 @@ static enum status choose(struct products *p, struct shape *s, const struct mult
     bool found = false;
     cublasStatus_t status = candidates(p, s, result, &n);
     if (status && status != CUBLAS_STATUS_NOT_SUPPORTED)
-        return failed(e, m, "choosing an algorithm", status);
+        return failed(p, e, m, "choosing an algorithm", status);
     cudaError_t rc = proof_take(&t, p, s);
     if (rc)
         cuda_failed(e, "memory to choose a product's algorithm", rc);
@@ -297,21 +342,21 @@ static enum status choose(struct products *p, struct shape *s, const struct mult
     return e->code;
 }
 
-static cublasStatus_t describe(struct shape *s, const float *bias)
+static cublasStatus_t describe(const struct products *p, struct shape *s, const float *bias)
 {
     const cublasOperation_t transposed = CUBLAS_OP_T;
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
-    cublasStatus_t rc = cublasLtMatmulDescCreate(&s->op, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    cublasStatus_t rc = p->lt.MatmulDescCreate(&s->op, CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (!rc)
-        rc = cublasLtMatrixLayoutCreate(&s->w, cuda_type(s->type), (uint64_t)s->K, (uint64_t)s->N,
+        rc = p->lt.MatrixLayoutCreate(&s->w, cuda_type(s->type), (uint64_t)s->K, (uint64_t)s->N,
                                         s->K);
     if (!rc)
-        rc = cublasLtMatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
+        rc = p->lt.MatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_TRANSA, &transposed,
                                             sizeof transposed);
     if (!rc && s->biased)
-        rc = cublasLtMatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
+        rc = p->lt.MatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
                                             sizeof epilogue);
-    return rc ? rc : set_bias(s, bias);
+    return rc ? rc : set_bias(p, s, bias);
 }
 
 static enum status shape_of(struct products *p, const struct multiply *m, struct shape **out,
@@ -328,9 +373,9 @@ static enum status shape_of(struct products *p, const struct multiply *m, struct
     struct shape *s = *out = &p->shape[p->n_shapes];
     *s = (struct shape){ .N = m->N, .K = m->K, .type = m->type, .y_type = m->y_type,
                          .biased = m->bias != NULL, .add = m->add };
-    cublasStatus_t rc = describe(s, m->bias);
+    cublasStatus_t rc = describe(p, s, m->bias);
     if (rc)
-        failed(e, m, "describing it", rc);
+        failed(p, e, m, "describing it", rc);
     else
         choose(p, s, m, e);
     if (e->code == OK) {
@@ -338,9 +383,9 @@ static enum status shape_of(struct products *p, const struct multiply *m, struct
         return OK;
     }
     if (s->op)
-        cublasLtMatmulDescDestroy(s->op);
+        p->lt.MatmulDescDestroy(s->op);
     if (s->w)
-        cublasLtMatrixLayoutDestroy(s->w);
+        p->lt.MatrixLayoutDestroy(s->w);
     return e->code;
 }
 
@@ -354,5 +399,5 @@ enum status products_run(struct products *p, const struct multiply *m, struct er
     if (shape_of(p, m, &s, e) != OK)
         return e->code;
     cublasStatus_t rc = multiply(p, s, &s->algo, m);
-    return rc ? failed(e, m, "running it", rc) : OK;
+    return rc ? failed(p, e, m, "running it", rc) : OK;
 }

@@ -28,6 +28,6 @@ struct multiply {
 enum status products_run(struct products *p, const struct multiply *m, struct err *e);
 
 enum { PRODUCTS_WORKSPACE = 32 << 20 };                     /* bytes that products_open takes */
-void products_version(char *text, size_t size);             /* "13.0.2" */
+void products_version(char *text, size_t size);             /* "13.0.2", or what is wrong */
 
 #endif

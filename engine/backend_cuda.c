@@ -773,7 +773,7 @@ bool backend_cuda_built(void)
 void backend_cuda_versions(char *text, size_t size)
 {
     int runtime = 0, driver = 0;
-    char products[32], behind[48] = "no driver";
+    char products[200], behind[48] = "no driver";
     cudaRuntimeGetVersion(&runtime);
     cudaDriverGetVersion(&driver);                          /* 0: there is none */
     cudaGetLastError();

@@ -124,13 +124,13 @@ static bool halve(struct limits *l)
 static enum status refuse(struct err *e, const struct footprint *f, size_t free_bytes, int columns,
                           enum dtype act)
 {
-    double cache = (double)columns * (double)f->column;
+    double cache = (double)columns * (double)f->column, rest = (double)reserve_of(free_bytes);
     return err_set(e, ERR_MEMORY, "%.2f GB of the device's memory are free and the model needs %.2f: "
                    "%.2f for weights, %.2f for the smallest step, %.2f for one request's cache of %d "
-                   "positions%s", (double)free_bytes * 1e-9,
-                   ((double)f->weights + (double)f->step + cache) * 1e-9,
+                   "positions, %.2f for the driver%s", (double)free_bytes * 1e-9,
+                   ((double)f->weights + (double)f->step + cache + rest) * 1e-9,
                    (double)f->weights * 1e-9, (double)f->step * 1e-9, cache * 1e-9, columns,
-                   act == F32 ? "; --dtype fp16 or bf16 takes half" : "");
+                   rest * 1e-9, act == F32 ? "; --dtype fp16 or bf16 takes half" : "");
 }
 
 enum status memory_plan(struct limits *out, const struct model_config *c, enum dtype act,

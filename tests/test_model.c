@@ -568,6 +568,7 @@ static void replay(const char *name, const char *device, const char *dtype, doub
 
 TEST(cpu_model_is_transformers_linear) { replay("tiny-linear", "cpu", "fp32", 1e-4); }
 TEST(cpu_model_is_transformers_mlp)    { replay("tiny-mlp", "cpu", "fp32", 1e-4); }
+TEST(cpu_model_is_transformers_bf16)   { replay("tiny-mlp", "cpu", "bf16", 6e-2); }
 
 /* ---- 3. the same in any batch --------------------------------------------------------------- */
 
@@ -622,9 +623,13 @@ static void ask_again(struct llava *m, const struct golden *g, const struct aski
 static void same_in_any_batch(const char *device, const char *dtype)
 {
     static const struct { int rows, positions; enum order order; } way[] = {
+#if defined(CUDA_HOST)          /* an emulated GPU takes its time */
+        { 7, 0, GROUPED }, { 100, 512, SHUFFLED },
+#else
         { 1, 0, GROUPED }, { 7, 0, GROUPED }, { 100, 0, GROUPED }, { 100, 0, SHUFFLED },
         { 0, 0, SHUFFLED }, { 0, 0, ALONE }, { 8192, 0, GROUPED }, { 100, 512, GROUPED },
         { 33, 384, SHUFFLED },
+#endif
     };
     struct golden g;
     int n = 0;
@@ -665,12 +670,13 @@ static bool no_gpu(void)
 GPU_TEST(model_linear) { if (!no_gpu()) linear_on("cuda"); }
 GPU_TEST(model_mlp)    { if (!no_gpu()) mlp_on("cuda"); }
 
-/* Errors of the 16-bit forms as the CPU's bf16 has them: roundings of 2^-11 and 2^-8 over six
- * layers; the greedy replies do not change. */
+/* In 16 bits the logits are off by what the roundings of nine layers add up to: in bf16 by 3.9 % of
+ * the largest in the worst case on the CPU, 3.3 % on the GPU; in fp16, with three bits more, by an
+ * eighth of that. The replies are the recorded ones even so. */
 GPU_TEST(model_is_transformers_fp32) { if (!no_gpu()) replay("tiny-linear", "cuda", "fp32", 1e-4); }
 GPU_TEST(model_is_transformers_mlp)  { if (!no_gpu()) replay("tiny-mlp", "cuda", "fp32", 1e-4); }
-GPU_TEST(model_is_transformers_fp16) { if (!no_gpu()) replay("tiny-mlp", "cuda", "fp16", 4e-3); }
-GPU_TEST(model_is_transformers_bf16) { if (!no_gpu()) replay("tiny-mlp", "cuda", "bf16", 3e-2); }
+GPU_TEST(model_is_transformers_fp16) { if (!no_gpu()) replay("tiny-mlp", "cuda", "fp16", 8e-3); }
+GPU_TEST(model_is_transformers_bf16) { if (!no_gpu()) replay("tiny-mlp", "cuda", "bf16", 6e-2); }
 
 GPU_TEST(model_replies_the_same_in_any_batch_fp32)
 {

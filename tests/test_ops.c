@@ -476,8 +476,9 @@ static void sampling(struct two *w)
             CHECK_INT(out[MINE][i], 40);
     }
     how[0] = (struct sampling){ .temperature = 1, .top_p = 1, .u = 0 };
-    CHECK_OK(w->b[MINE]->ops->sample(w->b[MINE], out[MINE], &logits.t[MINE], VALID, NULL, how,
-                                     &w->e), w->e);
+    struct tensor first = tensor_rows(logits.t[MINE], 0, 1);
+    CHECK_OK(w->b[MINE]->ops->sample(w->b[MINE], out[MINE], &first, VALID, NULL, how, &w->e), w->e);
+    CHECK_OK(w->b[MINE]->ops->sync(w->b[MINE], &w->e), w->e);
     CHECK_INT(out[MINE][0], 7);
     free(host);
     drop(w, &logits);
@@ -492,7 +493,7 @@ static void figures(struct two *w)
     CHECK(b->ops->memory_peak(b) < before + 5000000);
     struct case_of_matmul c = { .N = 32, .K = 40, .w = w->type, .file = F32 };
     struct matrix m = packed(w, MINE, &c, weights.t[PLAIN].data);
-    CHECK(b->ops->peak_flops(b, w->type) > 1e8);
+    CHECK(b->ops->peak_flops(b, w->type) > (w->gpu ? 1e5 : 1e8));   /* it may be an emulated one */
     b->ops->unpack(b, &m);
     drop(w, &x), drop(w, &weights);
 }

@@ -47,6 +47,7 @@ void cuda_host_products(const char *kinds);
 /* What was reported first, or NULL. cuda_host_forget(): as if it had not been. */
 const char *cuda_host_report(void);
 void cuda_host_forget(void);
+void cuda_host_quiet(int quiet);                            /* reports are not printed */
 
 #if defined(__cplusplus)
 }

@@ -25,7 +25,8 @@ thread_local fiber *self;
 thread_local uint3 thread_index, block_index;
 thread_local dim3 block_size, grid_size;
 
-enum { WARP = 32, MOST_THREADS = 1024, STACK = 256 << 10, GUARD = 64, MOST_SHARED = 227 << 10 };
+enum { WARP = 32, MOST_THREADS = 1024, STACK = 256 << 10, GUARD = 64, MOST_SHARED = 227 << 10,
+       FEW = 8192 };             /* threads of a launch that one worker runs alone */
 
 /* ---- contexts: where a fiber stands ---- */
 
@@ -374,7 +375,7 @@ void *shared_dynamic()
 void worker::check()
 {
     for (const array &a : arrays)
-        for (int i = 1; i <= GUARD && !failed; i++) {
+        for (int i = 1; a.bytes && i <= GUARD && !failed; i++) {
             bool before = (unsigned char)a.at[-i] != 0xA5;
             if (before || (unsigned char)a.at[a.bytes + (size_t)i - 1] != 0xA5) {
                 failed = true;
@@ -539,7 +540,7 @@ void run_grid(const char *kernel, const body &what, dim3 grid, dim3 block, size_
 {
     long blocks = (long)grid.x * grid.y * grid.z;
     std::atomic<bool> stop(false);
-#pragma omp parallel if (blocks > 1)
+#pragma omp parallel if (blocks * (long)(block.x * block.y * block.z) > FEW)
     {
         static thread_local std::unique_ptr<worker> own;
         if (!own)

@@ -37,6 +37,7 @@ std::recursive_mutex lock;
 static std::mutex report_lock;
 static char reported[600];
 static cudaError_t fault;
+static bool quiet;
 static bool seeded;
 static unsigned seed_now;
 static int devices;
@@ -61,7 +62,8 @@ void report(cudaError_t error, const char *format, ...)
     vsnprintf(reported, sizeof reported, format, args);
     va_end(args);
     fault = error;
-    fprintf(stderr, "cuda_host: %s\n", reported);
+    if (!quiet)
+        fprintf(stderr, "cuda_host: %s\n", reported);
 }
 
 cudaError_t broken()
@@ -579,4 +581,9 @@ void cuda_host_forget(void)
     std::lock_guard<std::mutex> hold(report_lock);
     fault = cudaSuccess;
     last_error = cudaSuccess;
+}
+
+void cuda_host_quiet(int on)
+{
+    quiet = on;
 }

@@ -127,6 +127,25 @@ static enum status open_parts(struct llava *m, const struct limits *limits, enum
     return scheduler_open(&m->scheduler, limits, e);
 }
 
+/* One picture and one row through everything: what is taken or loaded when it is needed first (a
+ * product's algorithm, say) is there from then on, or fails here, where less can be tried. */
+static enum status warm_up(struct llava *m, struct err *e)
+{
+    static const struct kv_row nowhere;
+    static const int32_t zero;
+    struct device *d = &m->device;
+    struct tensor rows, logits, y = tensor_rows(m->pictures, 0, image_tokens(&m->config));
+    struct rows one = { .n = 1, .n_last = 1, .id = &zero, .at = &nowhere, .last = &zero };
+    const char *dump_dir = d->dump_dir;
+    d->dump_dir = NULL;
+    (void)(vision_patches(m->vision, 1, e) || vision_run(m->vision, 1, &rows, e) ||
+           connector_run(m->connector, &y, &rows, 1, e) ||
+           language_step(m->language, &one, &m->pictures, &logits, e) ||
+           d->ops->sync(d->backend, e));
+    d->dump_dir = dump_dir;
+    return e->code;
+}
+
 /* The parts, as large as the device's memory lets them be. What was measured as free may not be had
  * (another program takes some, or it is in pieces): then they are made smaller. */
 static enum status fit_parts(struct llava *m, const struct llava_options *o, enum dtype *widest,
@@ -146,7 +165,9 @@ static enum status fit_parts(struct llava *m, const struct llava_options *o, enu
     for (;; free_bytes -= free_bytes / 8) {
         if (memory_plan(&limits, &m->config, m->device.act, table, free_bytes, o, e) != OK)
             return err_in(e, "%s", backend_describe(m->device.backend));
-        if (open_parts(m, &limits, widest, e) != ERR_MEMORY)
+        if (open_parts(m, &limits, widest, e) == OK)
+            warm_up(m, e);
+        if (e->code != ERR_MEMORY)
             return e->code;
         close_parts(m);
         err_clear(e);

@@ -28,8 +28,9 @@ static enum status multiply(const char *kinds, float y[2], struct err *e)
                ops->read(b, all, &out, e) || ops->sync(b, e));
         y[0] = all[(T - 1) * N];
         struct tensor row = tensor_rows(x, 0, 1), one = tensor_rows(out, 0, 1);
-        (void)(e->code || ops->matmul(b, &one, &row, &w, &ep, e) || ops->read(b, &y[1], &one, e) ||
+        (void)(e->code || ops->matmul(b, &one, &row, &w, &ep, e) || ops->read(b, all, &one, e) ||
                ops->sync(b, e));
+        y[1] = all[0];
         ops->release(b, &x);
         ops->release(b, &out);
         ops->unpack(b, &w);

@@ -451,6 +451,11 @@ static enum status cuda_rmsnorm(struct backend *b, struct tensor *y, const struc
                                  x->rows, x->cols, eps, c->stream), "rmsnorm", e);
 }
 
+static enum status multiply(struct cuda *c, const struct multiply *m, struct err *e)
+{
+    return products_run(c->products, m, e) == OK ? OK : err_in(e, "cuda:%d", c->device);
+}
+
 /* All in the product: float32 out, nothing but a bias and what is added. */
 static enum status accumulate(struct cuda *c, struct tensor *y, const struct multiply *product,
                               const struct epilogue *ep, struct err *e)
@@ -464,7 +469,7 @@ static enum status accumulate(struct cuda *c, struct tensor *y, const struct mul
         return e->code;
     m.bias = ep->bias ? ep->bias->data : NULL;
     m.add = r != NULL;
-    return products_run(c->products, &m, e);
+    return multiply(c, &m, e);
 }
 
 /* The bare product, then the rest over it. cuBLASLt would take a bias of 16-bit results only if it
@@ -480,7 +485,7 @@ static enum status finish(struct cuda *c, struct tensor *y, const struct multipl
         if (!m.y)
             return e->code;
     }
-    if (products_run(c->products, &m, e) != OK)
+    if (multiply(c, &m, e) != OK)
         return e->code;
     return check(c, finish_cuda(y->data, number(y->type), m.y, m.y_type,
                                 ep->bias ? ep->bias->data : NULL, (enum activation)ep->act,
@@ -671,12 +676,12 @@ static double cuda_peak_flops(struct backend *b, enum dtype type)
     void *x = take_zeros(c, n, &e), *y = x ? take(c, m, &e) : NULL;
     p.x = x;
     p.y = y;
-    (void)(e.code || products_run(c->products, &p, &e) ||
+    (void)(e.code || multiply(c, &p, &e) ||
            check(c, cudaEventCreate(&start), "event", &e) ||
            check(c, cudaEventCreate(&end), "event", &e) ||
            check(c, cudaEventRecord(start, c->stream), "event", &e));
     for (int i = 0; i < TIMES && e.code == OK; i++)
-        products_run(c->products, &p, &e);
+        multiply(c, &p, &e);
     (void)(e.code || check(c, cudaEventRecord(end, c->stream), "event", &e) ||
            check(c, cudaEventSynchronize(end), "a product", &e) ||
            check(c, cudaEventElapsedTime(&ms, start, end), "event", &e));
@@ -742,7 +747,7 @@ enum status backend_cuda_count(int *n, struct err *e)
         return OK;
     cudaGetLastError();
     *n = 0;
-    return err_set(e, ERR_DEVICE, "no usable GPU: %s; use --device cpu", rc ? cudaGetErrorString(rc)
+    return err_set(e, ERR_DEVICE, "no usable GPU: %s", rc ? cudaGetErrorString(rc)
                                                           : "the driver knows of none");
 }
 
@@ -795,7 +800,7 @@ static enum status start(struct cuda *c, struct err *e)
         if (check(c, cudaEventCreateWithFlags(&c->stage.passed[i], cudaEventDisableTiming), "event",
                   e) != OK)
             return e->code;
-    return products_open(&c->products, c->stream, e);
+    return products_open(&c->products, c->stream, e) == OK ? OK : err_in(e, "cuda:%d", c->device);
 }
 
 enum status backend_cuda_open(struct backend **out, enum dtype type, int device, struct err *e)
@@ -805,8 +810,9 @@ enum status backend_cuda_open(struct backend **out, enum dtype type, int device,
     int n;
     *out = NULL;
     assert(type == F32 || type == BF16 || type == F16);
-    if (backend_cuda_count(&n, e) != OK)
-        return e->code;
+    struct err why = { 0 };
+    if (backend_cuda_count(&n, &why) != OK)
+        return err_set(e, why.code, "%.900s; use --device cpu", why.text);
     if (device < 0 || device >= n)
         return err_set(e, ERR_DEVICE, "cuda:%d: there is no such GPU; %d found, counted from 0",
                        device, n);

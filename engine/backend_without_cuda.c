@@ -5,7 +5,7 @@
 
 static enum status absent(struct err *e)
 {
-    return err_set(e, ERR_DEVICE, "built without CUDA: build where nvcc is in PATH, or use --device "
+    return err_set(e, ERR_DEVICE, "built without CUDA, since there was no nvcc in PATH; use --device "
                                   "cpu");
 }
 

@@ -235,7 +235,7 @@ static void fill_info(struct llava *m, const char *path, const struct err *why_n
     i->connector = c->connector;
     i->device = backend_describe(m->device.backend);
     if (why_not_gpu->code != OK && backend_cuda_built())
-        i->device_note = arena_str(&m->arena, why_not_gpu->text);
+        i->device_note = arena_fmt(&m->arena, "%s; running on the CPU", why_not_gpu->text);
     i->dtype = m->device.act == BF16 ? "bf16" : m->device.act == F16 ? "fp16" : "fp32";
     i->has_projector_type = c->has_projector_type;
     i->use_im_start_end = c->use_im_start_end;

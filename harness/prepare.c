@@ -1,12 +1,12 @@
-/* prepare.c -- a ring of image groups between worker threads and the one taker.
+/* prepare.c -- a ring of image groups between worker threads and the takers.
  *
- * Group g lives in ring[g % ahead] from when a worker begins it until its last item is taken:
+ * Group g lives in ring[g % ahead] from when a worker begins it until it is taken:
  *
  *       taken            ready or being made          not begun
  *     ---------- taking --------------------- begun -------------> n_groups
  *
  * Invariants: taking <= begun <= taking + ahead; a worker begins group `begun` and nobody else
- * writes its ring entry until `ready` is set; only the taker clears it. One lock guards all. */
+ * writes its ring entry until `ready` is set; only a taker clears it. One lock guards all. */
 #include "harness/prepare.h"
 
 #include <pthread.h>
@@ -23,7 +23,7 @@ struct picture {
 
 struct group {
     struct prepared *items;     /* one for each question of the image */
-    size_t n, taken;
+    size_t n;
     bool ready;
 };
 
@@ -165,10 +165,9 @@ static void *work(void *arg)
         }
 
         pthread_mutex_lock(&p->lock);
-        group->n = n;                       /* items NULL: prepare_next says that memory ran out */
-        group->taken = 0;
+        group->n = n;
         group->ready = true;
-        pthread_cond_signal(&p->is_ready);
+        pthread_cond_broadcast(&p->is_ready);
     }
     pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -216,31 +215,24 @@ bool prepare_ready(struct prepare *p)
     return ready;
 }
 
-bool prepare_next(struct prepare *p, struct prepared *out)
+bool prepare_next(struct prepare *p, struct prepared **items, size_t *n)
 {
+    struct group *group = NULL;
     pthread_mutex_lock(&p->lock);
-    if (p->taking == p->n_groups) {
-        pthread_mutex_unlock(&p->lock);
-        return false;
-    }
-    struct group *group = &p->ring[p->taking % (size_t)p->job.ahead];
-    while (!group->ready)
+    while (p->taking < p->n_groups &&
+           !(group = &p->ring[p->taking % (size_t)p->job.ahead])->ready)
         pthread_cond_wait(&p->is_ready, &p->lock);
-    if (group->items) {
-        *out = group->items[group->taken];
-    } else {
-        memset(out, 0, sizeof *out);
-        out->ordinal = p->job.order[p->starts[p->taking] + group->taken];
-        err_set(&out->err, ERR_MEMORY, "no memory to prepare the question");
-    }
-    if (++group->taken == group->n) {
-        free(group->items);
+    bool found = p->taking < p->n_groups;
+    if (found) {
+        *items = group->items;
+        *n = group->n;
         memset(group, 0, sizeof *group);
         p->taking++;
         pthread_cond_signal(&p->may_begin);
+        pthread_cond_broadcast(&p->is_ready);               /* for the next one, or the end */
     }
     pthread_mutex_unlock(&p->lock);
-    return true;
+    return found;
 }
 
 void prepare_stop(struct prepare *p)
@@ -255,7 +247,7 @@ void prepare_stop(struct prepare *p)
         pthread_join(p->threads[i], NULL);
     for (int r = 0; p->ring && r < p->job.ahead; r++) {
         struct group *group = &p->ring[r];
-        for (size_t i = group->taken; group->items && i < group->n; i++) {
+        for (size_t i = 0; group->items && i < group->n; i++) {
             free(group->items[i].ids);
             picture_release(group->items[i].picture);
         }

@@ -2,7 +2,7 @@
  *
  * Works through the questions in the order given, an image at a time: the questions that follow each
  * other with one image share its pixels, decoded once. At most `ahead` images wait to be taken. The
- * order in which items come out is the order of the questions, whatever the number of threads. */
+ * order in which groups come out is the order of the questions, whatever the number of threads. */
 #ifndef HARNESS_PREPARE_H
 #define HARNESS_PREPARE_H
 
@@ -34,8 +34,9 @@ struct prepared {
 
 struct prepare;
 enum status prepare_start(struct prepare **out, const struct prepare_job *job, struct err *e);
-/* Waits for the next item; false at the end. */
-bool prepare_next(struct prepare *p, struct prepared *out);
+/* Waits for the questions about the next image; false at the end. Any thread, several at a time.
+ * *items (malloc; the taker frees) is NULL if there was no memory for them. */
+bool prepare_next(struct prepare *p, struct prepared **items, size_t *n);
 /* True when prepare_next would not have to wait (or is at its end). */
 bool prepare_ready(struct prepare *p);
 void prepare_stop(struct prepare *p);       /* joins the threads, frees what was not taken */

@@ -1,9 +1,9 @@
 /* run.c -- one model asked one split: the engine's loop with the store behind it.
  *
- *     prepare threads --prepared--> submit --> llava_step --> done() --> pending --> store
+ *     prepare threads --groups--> engine threads (devices.c) --answered--> main thread --> store
  *
- * The main thread owns the engine and the store. Replies that a step finishes are committed together
- * right after it, so that kill -9 loses at most the step in flight. A question that cannot be asked
+ * The main thread owns the store. Replies that a step finishes are committed together right after
+ * it, while the next step is under way: kill -9 loses at most the steps in flight. A question that cannot be asked
  * (its picture is damaged, its prompt too long) is stored as failed with the reason: counted as
  * missing, never scored, asked again with --retry-failed. */
 #include "harness/run.h"
@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "harness/devices.h"
 #include "harness/prepare.h"
 #include "harness/say.h"
 #include "harness/version.h"
@@ -49,29 +50,21 @@ enum status run_stopped(void)
 
 /* ---- the loop ------------------------------------------------------------------------------- */
 
-struct asking;
-struct asked {                  /* one question on its way through the engine */
-    struct asking *run;
-    struct prepared item;
-    bool in_flight;
-    struct asked *next_free, *next_made;
-};
-
 struct asking {
     const struct options *o;
-    struct llava *m;
+    struct devices *devices;
+    struct prepare *prepare;
     struct split *split;
     struct results *store;
     int64_t run_id;
     const char *stop;
-    struct asked *free, *made;  /* idle ones; all of them */
-    size_t open, done, cut;     /* cut: prompts that lost their end to the checkpoint's maximum */
+    size_t done, cut;           /* cut: prompts that lost their end to the checkpoint's maximum */
     const char **replies;       /* [questions.n], for the running score */
     struct arena texts;
     double started, score_at;
     uint64_t tokens;
     struct progress progress;
-    struct err *e;              /* first error from a callback */
+    struct err *e;              /* first error of the store */
 };
 
 static double seconds(void)
@@ -81,38 +74,49 @@ static double seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void keep(struct asking *run, size_t ordinal, const struct results_reply *reply)
+static void let_go(struct job *j)
 {
-    results_reply_add(run->store, run->run_id, ordinal, reply, run->e);
-    run->done++;
-    if (!reply->error)
-        run->replies[ordinal] = arena_str(&run->texts, reply->text);
+    free((void *)j->request.ids);
+    free(j->text);
+    picture_release(j->picture);
+    free(j);
 }
 
-static void let_go(struct asked *a)
+static void let_all_go(struct job *list)
 {
-    free(a->item.ids);
-    picture_release(a->item.picture);
-    a->in_flight = false;
-    a->next_free = a->run->free;
-    a->run->free = a;
+    for (struct job *next; list; list = next) {
+        next = list->next;
+        let_go(list);
+    }
 }
 
-static void on_done(void *user, const struct llava_reply *r)
+/* A reply, or why there is none, goes to the store. */
+static void keep(struct asking *run, const struct job *j)
 {
-    struct asked *a = user;
-    struct asking *run = a->run;
-    bool failed = r->finish == LLAVA_FAILED || r->finish == LLAVA_CANCELLED;
+    bool failed = j->finish == LLAVA_FAILED || j->finish == LLAVA_CANCELLED || !j->text;
+    const char *text = j->text ? j->text : "no memory for the reply";
     struct results_reply reply = {
-        .text = failed ? NULL : r->text, .error = failed ? r->text : NULL,
-        .finish = failed ? "failed" : r->finish == LLAVA_STOP ? "stop" : "length",
-        .prompt_tokens = r->prompt_tokens, .reply_tokens = (int)r->n_ids, .ms = r->ms,
+        .text = failed ? NULL : text, .error = failed ? text : NULL,
+        .finish = failed ? "failed" : j->finish == LLAVA_STOP ? "stop" : "length",
+        .prompt_tokens = j->prompt_tokens, .reply_tokens = j->reply_tokens, .ms = j->ms,
     };
+    if (failed && !j->prompt_tokens)
+        say_detail("%s", text);
+    results_reply_add(run->store, run->run_id, j->ordinal, &reply, run->e);
+    run->done++;
+    run->cut += j->cut;
+    run->tokens += (uint64_t)j->prompt_tokens + (uint64_t)j->reply_tokens;
+    if (!failed)
+        run->replies[j->ordinal] = arena_str(&run->texts, text);
+}
 
-    keep(run, a->item.ordinal, &reply);
-    run->cut += r->cut;
-    run->tokens += (uint64_t)r->prompt_tokens + r->n_ids;
-    let_go(a);
+static void keep_all(struct asking *run, struct job *list)
+{
+    for (struct job *next; list; list = next) {
+        next = list->next;
+        keep(run, list);
+        let_go(list);
+    }
 }
 
 /* FNV-1a of the id: a question draws the same numbers wherever it stands in a batch. */
@@ -124,40 +128,58 @@ static uint64_t seed_of(const struct options *o, const char *id)
     return h;
 }
 
-static enum status submit(struct asking *run, struct prepared *item, struct err *e)
+static struct job *job_of(const struct asking *run, struct prepared *item)
 {
     const struct options *o = run->o;
-    const struct benchmark *b = run->split->benchmark;
-
+    struct job *j = calloc(1, sizeof *j);
+    if (!j)
+        return NULL;
+    *j = (struct job){ .ordinal = item->ordinal, .picture = item->picture };
     if (item->err.code != OK) {
-        struct results_reply reply = { .error = item->err.text, .finish = "failed" };
-        say_detail("%s", item->err.text);
-        keep(run, item->ordinal, &reply);
-        return e->code;
+        j->finish = LLAVA_FAILED;
+        j->text = strdup(item->err.text);
     }
-    struct asked *a = run->free;
-    if (a) {
-        run->free = a->next_free;
-    } else {
-        if (!(a = calloc(1, sizeof *a)))
-            return err_set(e, ERR_MEMORY, "no memory for a question");
-        a->run = run;
-        a->next_made = run->made;
-        run->made = a;
-    }
-    a->item = *item;
-    a->in_flight = true;
-    struct llava_request r = {
+    j->request = (struct llava_request){
         .ids = item->ids, .n_ids = item->n_ids,
         .image = item->picture ? picture_pixels(item->picture) : NULL,
-        .max_new_tokens = o->max_new_tokens ? o->max_new_tokens : b->max_new_tokens,
+        .max_new_tokens = o->max_new_tokens ? o->max_new_tokens
+                                            : run->split->benchmark->max_new_tokens,
         .n_beams = o->num_beams ? o->num_beams : 1,
         .temperature = (float)o->temperature, .top_p = (float)o->top_p, .top_k = o->top_k,
-        .seed = seed_of(o, run->split->questions.at[item->ordinal].id),
-        .stop = run->stop, .done = on_done, .user = a,
+        .seed = seed_of(o, run->split->questions.at[item->ordinal].id), .stop = run->stop,
     };
-    run->open++;
-    return llava_submit(run->m, &r, e);
+    return j;
+}
+
+/* The questions about the next image. On a device's thread: reads of `run` what does not change. */
+static struct job *next_jobs(void *user, bool wait, bool *end, struct err *e)
+{
+    const struct asking *run = user;
+    struct prepared *items;
+    struct job *list = NULL, **tail = &list;
+    size_t n;
+
+    if (!wait && !prepare_ready(run->prepare))
+        return NULL;
+    if (!prepare_next(run->prepare, &items, &n)) {
+        *end = true;
+        return NULL;
+    }
+    for (size_t i = 0; i < n; i++) {
+        struct job *j = items && e->code == OK ? job_of(run, &items[i]) : NULL;
+        if (j) {
+            *tail = j;
+            tail = &j->next;
+        } else {
+            err_set(e, ERR_MEMORY, "no memory for the questions about an image");
+            if (items) {
+                free(items[i].ids);
+                picture_release(items[i].picture);
+            }
+        }
+    }
+    free(items);
+    return list;
 }
 
 /* The headline over what is answered by now: a partial figure, for the progress line alone. */
@@ -207,25 +229,27 @@ static enum status commit(struct asking *run, struct err *e)
     return results_begin(run->store, e);
 }
 
-static enum status ask_all(struct asking *run, struct prepare *p, struct err *e)
+static enum status ask_all(struct asking *run, struct err *e)
 {
-    struct prepared item;
-    bool more = true;
+    struct job *answered, *unanswered;
+    char failure[sizeof e->text + 100];
 
     if (results_begin(run->store, e) != OK)
         return e->code;
-    while (e->code == OK && run_stopped() == OK && (more || run->open)) {
-        while (more && e->code == OK && run->open < llava_appetite(run->m) &&
-               (run->open == 0 || prepare_ready(p)))
-            if ((more = prepare_next(p, &item)))
-                submit(run, &item, e);
-        if (e->code == OK && run->open)
-            llava_step(run->m, &run->open, e);
-        if (e->code == OK)
+    devices_start(run->devices, next_jobs, run, e);
+    while (e->code == OK && run_stopped() == OK && devices_take(run->devices, &answered, e)) {
+        while (devices_failure(run->devices, failure, sizeof failure))
+            say_warning("%s", failure);
+        keep_all(run, answered);
+        if (answered && e->code == OK)
             commit(run, e);
     }
+    devices_stop(run->devices, &answered, &unanswered);
     struct err late = { 0 };                /* what was made is kept even after an error */
-    results_commit(run->store, e->code == OK ? e : &late);
+    run->e = e->code == OK ? e : &late;
+    keep_all(run, answered);
+    let_all_go(unanswered);
+    results_commit(run->store, run->e);
     return e->code;
 }
 
@@ -276,12 +300,12 @@ enum status run_newest(const struct results_run_row *runs, size_t n, const struc
                                s->benchmark->name, s->name);
 }
 
-static enum status find_run(const struct options *o, struct llava *m, const char *label,
+static enum status find_run(const struct options *o, const struct devices *d, const char *label,
                             const struct prompt_set *set, const char *conversation,
                             struct split *s, struct results *store, struct arena *a,
                             int64_t *run_id, struct err *e)
 {
-    const struct llava_info *info = llava_info(m);
+    const struct llava_info *info = llava_info(devices_model(d, 0));
     const struct benchmark *b = s->benchmark;
     char prompt_sha[65], host[256] = "";
     int64_t model, dataset;
@@ -299,7 +323,7 @@ static enum status find_run(const struct options *o, struct llava *m, const char
         .prompt_sha256 = prompt_sha, .conversation = conversation,
         .image_mode = o->image_mode_name, .dtype = info->dtype, .dtype_note = info->dtype_note,
         .decode = decode_settings(o, b, a), .program = llava_eval_version,
-        .device = info->device, .host = host,
+        .device = devices_describe(d), .host = host,
     };
     return results_run(store, &rr, o->fresh, run_id, e);
 }
@@ -328,7 +352,6 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
                              const char *conversation, struct err *e)
 {
     struct split *s = run->split;
-    struct prepare *p = NULL;
     size_t *pending = calloc(s->n_order + 1, sizeof *pending), n = 0;
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
@@ -344,7 +367,7 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
     else if (n < s->n_order)
         say_note("%s: %zu questions to ask, %zu are answered", run->progress.what, n, s->n_order - n);
     struct prepare_job job = {
-        .model = run->m, .benchmark = s->benchmark, .dir = s->dir, .questions = &s->questions,
+        .model = devices_model(run->devices, 0), .benchmark = s->benchmark, .dir = s->dir, .questions = &s->questions,
         .order = pending, .n = n, .prompts = set, .conversation = conversation,
         .image_mode = run->o->image_mode, .threads = cores > 4 ? 4 : cores > 1 ? (int)cores : 1,
         .ahead = AHEAD,
@@ -352,7 +375,7 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
     run->progress.total = n;
     run->started = seconds();
     run->score_at = run->started + 1;
-    if (n && prepare_start(&p, &job, e) == OK && ask_all(run, p, e) == OK) {
+    if (n && prepare_start(&run->prepare, &job, e) == OK && ask_all(run, e) == OK) {
         run->score_at = 0;                  /* the last line holds the whole figure */
         show_progress(run);
         say_progress_end(&run->progress);
@@ -363,19 +386,19 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
     if (e->code == OK && run_stopped() == OK)
         results_run_finish(run->store, run->run_id, e);
 done:
-    prepare_stop(p);
+    prepare_stop(run->prepare);
     free(pending);
     return e->code;
 }
 
-enum status run_split(const struct options *o, struct llava *m, const char *label,
+enum status run_split(const struct options *o, struct devices *d, const char *label,
                       const char *prompts, struct split *s, struct results *store,
                       int64_t *run_id, struct err *e)
 {
-    const struct llava_info *info = llava_info(m);
+    const struct llava_info *info = llava_info(devices_model(d, 0));
     struct prompt_set *set = NULL;
     struct arena a = { 0 };
-    struct asking run = { .o = o, .m = m, .split = s, .store = store, .e = e };
+    struct asking run = { .o = o, .devices = d, .split = s, .store = store, .e = e };
 
     if (prompt_set_open(&set, prompts, e) != OK || benchmark_check_prompts(set, e) != OK)
         goto done;
@@ -390,7 +413,7 @@ enum status run_split(const struct options *o, struct llava *m, const char *labe
     run.progress.what = arena_fmt(&a, "%s %s%s%s", s->benchmark->name, label,
                                   strcmp(prompts, "paper") ? " " : "",
                                   strcmp(prompts, "paper") ? prompts : "");
-    if (find_run(o, m, label, set, conversation, s, store, &a, &run.run_id, e) == OK) {
+    if (find_run(o, d, label, set, conversation, s, store, &a, &run.run_id, e) == OK) {
         *run_id = run.run_id;
         ask_split(&run, set, conversation, e);
     }
@@ -398,13 +421,6 @@ enum status run_split(const struct options *o, struct llava *m, const char *labe
         err_set(e, run_stopped(), "stopped by a signal: every reply made is stored in %s; the same "
                 "command goes on from here", o->db);
 done:
-    while (run.made) {                      /* after a signal or an error some are in flight: the */
-        struct asked *a1 = run.made;        /* engine forgets them when it is closed               */
-        run.made = a1->next_made;
-        if (a1->in_flight)
-            let_go(a1);
-        free(a1);
-    }
     free(run.replies);
     arena_free(&run.texts);
     arena_free(&a);

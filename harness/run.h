@@ -50,7 +50,8 @@ enum status run_stopped(void);              /* OK, ERR_INTERRUPTED or ERR_TERMIN
 
 /* Asks this model what is not answered yet, with one prompt set; commits; leaves in *run_id the
  * run. ERR_INTERRUPTED after a signal: all replies made are stored. */
-enum status run_split(const struct options *o, struct llava *m, const char *label,
+struct devices;
+enum status run_split(const struct options *o, struct devices *d, const char *label,
                       const char *prompts, struct split *s, struct results *store,
                       int64_t *run_id, struct err *e);
 

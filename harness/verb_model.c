@@ -54,7 +54,9 @@ static enum status open_model(struct options *o, bool random_weights, struct lla
         .vision_tower = o->vision_tower, .batch_tokens = o->batch_tokens,
         .random_weights = random_weights, .simd = o->simd,
     };
-    return llava_open(m, path, &lo, e);
+    if (llava_open(m, path, &lo, e) == OK && llava_info(*m)->device_note)
+        say_note("%s", llava_info(*m)->device_note);
+    return e->code;
 }
 
 static const char *conversation_of(const struct options *o, const struct llava_info *info)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "harness/devices.h"
 #include "harness/fetch.h"
 #include "harness/judge.h"
 #include "harness/say.h"
@@ -77,7 +78,7 @@ static enum status run_model(struct options *o, const struct model_choice *choic
                              struct split *splits, int n_splits, struct judge *judge,
                              struct results *store, struct err *e)
 {
-    struct llava *m = NULL;
+    struct devices *d = NULL;
     const char *path;
     enum status first = OK;
 
@@ -87,23 +88,27 @@ static enum status run_model(struct options *o, const struct model_choice *choic
         .device = o->device, .dtype = o->dtype, .model_base = o->model_base,
         .vision_tower = o->vision_tower, .batch_tokens = o->batch_tokens, .simd = o->simd,
     };
-    if (llava_open(&m, path, &lo, e) != OK)
+    if (devices_open(&d, path, &lo, e) != OK)
         return e->code;
-    say_note("%s: %s connector, %s, %s", choice->label, llava_info(m)->connector,
-             llava_info(m)->device, llava_info(m)->dtype);
-    if (llava_info(m)->dtype_note)
-        say_note("%s: %s", choice->label, llava_info(m)->dtype_note);
+    const struct llava_info *info = llava_info(devices_model(d, 0));
+    if (info->device_note)
+        say_note("%s", info->device_note);
+    say_note("%s: %s connector, %s, %s", choice->label, info->connector, devices_describe(d),
+             info->dtype);
+    if (info->dtype_note)
+        say_note("%s: %s", choice->label, info->dtype_note);
     for (int p = 0; p < o->n_prompts && e->code == OK; p++)
         for (int i = 0; i < n_splits && e->code == OK; i++) {
             int64_t run_id;
             size_t missing = 0;
-            if (run_split(o, m, choice->label, o->prompts[p], &splits[i], store, &run_id, e) == OK &&
+            if (run_split(o, d, choice->label, o->prompts[p], &splits[i], store, &run_id, e) == OK &&
                 run_score(judge, &splits[i], choice->label, store, run_id, &missing, e) == OK &&
                 missing)
                 remember(&first, ERR_INCOMPLETE);
         }
-    say_stages(choice->label, m);
-    llava_close(m);
+    for (int i = 0; devices_model(d, i); i++)
+        say_stages(choice->label, devices_model(d, i));
+    devices_close(d);
     return e->code == OK ? first : e->code;
 }
 

@@ -65,7 +65,7 @@ else
 CUDA_FOUND := $(if $(NVCC),$(NVCC) but no cublasLt.h,$(if $(filter 0,$(CUDA)),left out,no nvcc)): a program for the CPU alone
 endif
 
-LIBS_ENGINE  := -ljpeg -lpng -lwebp -lsentencepiece -lm $(LIBS_CUDA)
+LIBS_ENGINE  := -ljpeg $(if $(JPEG_ONLY),,-lpng -lwebp) -lsentencepiece -lm $(LIBS_CUDA)
 LIBS_HARNESS := -lsqlite3 -lcurl -lcjson -larchive -lxlsxwriter
 LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(LINK_HARD) $(CXXFLAGS) $(LDFLAGS) -o $@
 
@@ -81,6 +81,10 @@ endif
 
 PACKAGES := gcc g++ libsqlite3-dev libcurl4-openssl-dev libcjson-dev libarchive-dev libjpeg-dev libpng-dev \
             libwebp-dev libsentencepiece-dev libxlsxwriter-dev
+
+ifdef JPEG_ONLY
+NEEDED += -DJPEG_ONLY
+endif
 
 objects = $(patsubst %,$(B)/%.o,$(1))
 KERNELS_CUDA := $(wildcard kernels/*.cu)
@@ -137,6 +141,9 @@ $(B)/null-engine: $(call objects,tests/bench/null_engine.c) $(HARNESS) $(B)/libl
 
 # Operation by operation, and whole models: one program for the CPU and the GPU, one for the emulated GPU.
 $(B)/test-ops: $(OPS) $(B)/tests/main.c.o $(B)/libllava.a
+	$(LINK) $^ $(LIBS_ENGINE) $(LDLIBS)
+
+$(B)/bench-engine: $(call objects,tests/bench/bench_engine.c harness/bench.c) $(B)/libllava.a
 	$(LINK) $^ $(LIBS_ENGINE) $(LDLIBS)
 
 $(B)/cuda-host/test-ops: $(HOST_OPS) $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a
@@ -231,6 +238,13 @@ test: deps  #: all tests that need neither GPU nor network; SANITIZE=1 runs them
 check: about $(B)/llava-eval $(B)/unit-tests $(B)/test-ops $(B)/cuda-host/test-ops $(B)/cuda-host/kernel-tests \
        $(B)/cuda-host/llava-eval $(B)/store-dump
 	@B=$(B) CC="$(CC)" sh tests/run.sh $(T)
+
+test-gpu: $(B)/test-ops $(B)/llava-eval $(B)/store-dump  #: the same on a real GPU, and under compute-sanitizer where it works
+	@B=$(B) sh tests/gpu.sh
+
+# What a GPU machine without the harness's libraries needs: build/tools/{test-ops,bench-engine}.
+engine-tools:  #: test-ops and the engine's bench, with nothing but the compilers, CUDA, libjpeg and sentencepiece
+	@$(MAKE) --no-print-directory B=build/tools JPEG_ONLY=1 build/tools/test-ops build/tools/bench-engine
 
 fuzz:  #: build the fuzz targets (clang) into build/fuzz
 	@sh tests/fuzz/build.sh

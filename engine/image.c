@@ -5,7 +5,8 @@
  *     PNG    alpha and tRNS are dropped, not blended; 16-bit grey is clamped to 255, other 16-bit
  *            samples keep their high byte; palette indices beyond PLTE are greys
  *     all    no gamma, no profile, no EXIF turn
- * A file whose pixels end early is an error; a wrong checksum of pixels, or no end, is not. */
+ * A file whose pixels end early is an error; a wrong checksum of pixels, or no end, is not. With
+ * JPEG_ONLY the other two libraries are not needed, nor their formats read. */
 #include "engine/image_private.h"
 
 #include <setjmp.h>
@@ -14,8 +15,10 @@
 #include <string.h>
 #include <jpeglib.h>
 #include <jerror.h>
+#if !defined(JPEG_ONLY)
 #include <png.h>
 #include <webp/decode.h>
+#endif
 
 enum { REASON = 200, SCANS_MAX = 500 };
 
@@ -254,6 +257,7 @@ static enum status decode_jpeg(struct image_sink *to, const unsigned char *at, s
     return e->code;
 }
 
+#if !defined(JPEG_ONLY)
 /* ---- PNG ------------------------------------------------------------------------------------ */
 
 struct png {                    /* as struct jpeg */
@@ -428,6 +432,19 @@ static enum status decode_webp(struct image *out, const unsigned char *at, size_
         return err_set(e, ERR_DATA, "WebP: damaged or cut short");
     return OK;
 }
+
+#else                           /* the engine's tools (make engine-tools) take JPEG, BMP and GIF */
+static enum status decode_png(struct image *out, const unsigned char *at, size_t n, struct err *e)
+{
+    (void)out, (void)at, (void)n;
+    return err_set(e, ERR_DATA, "this program was built without PNG and WebP");
+}
+
+static enum status decode_webp(struct image *out, const unsigned char *at, size_t n, struct err *e)
+{
+    return decode_png(out, at, n, e);
+}
+#endif
 
 static bool is_jpeg(const unsigned char *at, size_t n)
 {

@@ -140,6 +140,11 @@ bool llava_has_cuda(char *versions, size_t size);
 /* The name of the i-th set of vector instructions, best first; NULL behind the last. */
 const char *llava_simd(int i, bool *usable);
 
+/* A few of the device's operations against plain ones: the largest relative error, and what is allowed
+ * for its type. ERR_DEVICE where it does not run. */
+enum status llava_self_test(const struct llava_options *o, double *error, double *allowed,
+                            struct err *e);
+
 /* Measures, for about a second, the most matrix FLOP/s that this device reaches in this dtype. */
 enum status llava_peak_flops(struct llava *m, double *flops_per_s, struct err *e);
 

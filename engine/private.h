@@ -77,6 +77,7 @@ void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *pr
                  const char *const *parts);
 
 float half_value(enum dtype type, uint16_t h);              /* of a BF16 or F16 number */
+uint16_t half_of(enum dtype type, float x);                 /* rounded down: for made-up numbers */
 
 /* vision.c: pictures to the rows that mm_vision_select_layer asks for. */
 struct vision;

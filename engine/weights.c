@@ -26,6 +26,16 @@ float half_value(enum dtype type, uint16_t h)
     return x;
 }
 
+uint16_t half_of(enum dtype type, float x)
+{
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    if (type == BF16)
+        return (uint16_t)(u >> 16);
+    uint32_t sign = u >> 16 & 0x8000, a = u & 0x7fffffff;
+    return (uint16_t)(a < 0x38800000 ? sign : sign | (a - ((127u - 15) << 23)) >> 13);
+}
+
 static void widen(float *out, const struct view *v)
 {
     size_t n = (size_t)v->rows * (size_t)v->cols;

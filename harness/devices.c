@@ -10,6 +10,7 @@
 #include "harness/devices.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,8 +26,9 @@ struct engine {                 /* belongs to its thread while that runs */
     const char *path;
     pthread_t thread;
     bool running, failed, told;
+    atomic_bool working;        /* its thread takes groups */
     struct job *open;
-    size_t n_open;
+    atomic_size_t n_open;       /* the others look at it too */
     struct err e;
 };
 
@@ -266,6 +268,18 @@ static void hand_back(struct engine *g, const struct err *e)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* Wants it more, and may it have it? One that has more open than another leaves the next group to
+ * that one: so the last questions are shared out, and not in the queue of whoever came first. */
+static bool has_appetite(const struct engine *g)
+{
+    const struct devices *d = g->all;
+    size_t open = g->n_open;
+    for (int i = 0; open && i < d->n; i++)
+        if (d->engine[i].working && d->engine[i].n_open < open)
+            return false;
+    return open < llava_appetite(g->model);
+}
+
 static void submit(struct engine *g, struct job *group, struct err *e)
 {
     for (struct job *j = group, *next; j; j = next) {
@@ -286,7 +300,7 @@ static void *work(void *user)
     struct err e = { 0 };
     bool idle = false;
     while (e.code == OK && !idle) {
-        while (e.code == OK && !idle && g->n_open < llava_appetite(g->model)) {
+        while (e.code == OK && !idle && has_appetite(g)) {
             struct job *group = find_work(d, g->n_open == 0, &idle);
             if (!group)
                 break;
@@ -301,6 +315,7 @@ static void *work(void *user)
         if (e.code == OK && g->n_open)
             llava_step(g->model, &open, &e);
     }
+    g->working = false;
     if (e.code != OK)
         hand_back(g, &e);
     return NULL;
@@ -321,6 +336,7 @@ enum status devices_start(struct devices *d, next_group *next, void *user, struc
         struct engine *g = &d->engine[i];
         if (g->failed)
             continue;
+        g->working = true;
         g->running = pthread_create(&g->thread, NULL, work, g) == 0;
         if (!g->running)
             return err_set(e, ERR_INTERNAL, "cannot start a thread for %s", g->name);

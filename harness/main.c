@@ -36,7 +36,8 @@ verbs[] = {
     { "compare", verb_compare },         { "report", verb_report },
              { "export", verb_export },           { "show", verb_show },     { "ask", verb_ask },
     { "inspect", verb_inspect },         { "list", verb_list },     { "describe", verb_describe },
-    { "bench", verb_bench },             { "help", verb_help },     { "version", verb_version },
+    { "bench", verb_bench },             { "doctor", verb_doctor },
+                 { "help", verb_help },     { "version", verb_version },
 };
 
 /* --help prints the same table (options.c). */

@@ -31,7 +31,7 @@ enum {                                                      /* verbs, as bits */
     RUN = 1 << 0, FETCH = 1 << 1, SCORE = 1 << 2, EXPORT = 1 << 3, LEADERBOARD = 1 << 4,
     SHOW = 1 << 5, ASK = 1 << 6, INSPECT = 1 << 7, LIST = 1 << 8, DESCRIBE = 1 << 9,
     BENCH = 1 << 10, HELP = 1 << 11, VERSION_VERB = 1 << 12, JUDGE = 1 << 13,
-    COMPARE = 1 << 14, REPORT = 1 << 15,
+    COMPARE = 1 << 14, REPORT = 1 << 15, DOCTOR = 1 << 16,
     EVERY = ~0, DATA = RUN | FETCH | SCORE | JUDGE | EXPORT | SHOW | REPORT,
     MODEL = RUN | ASK | INSPECT | BENCH,
 };
@@ -113,6 +113,10 @@ static const struct verb_text {
     { "bench", BENCH, "", 0, "speed, against the machine's own limit",
       "With --random-weights CONFIG a config.json is enough: full-size speed without a download.",
       "llava-eval bench --model path/to/llava-v1.5-7b --images 4 --questions-per-image 6" },
+    { "doctor", DOCTOR, "", 0, "what this machine has, and whether it computes rightly",
+      "Processors, memory, disk, vector instructions, CUDA and GPUs, or why there are none; each "
+      "way to compute is held against plain arithmetic, the scorers against official results.",
+      "llava-eval doctor" },
     { "help", HELP, "[VERB]", 1, "this page, or that of one verb", NULL, "llava-eval help run" },
     { "version", VERSION_VERB, "", 0, "the program's version", NULL, "llava-eval version" },
 };
@@ -241,7 +245,8 @@ static const struct option_text {
     { "yes", NULL, 0, NULL, FLAG, AT(yes), 0, 0, RUN | JUDGE, G_JUDGE,
       "make the calls without asking" },
 
-    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | COMPARE | LIST | DESCRIBE, G_OUT,
+    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | COMPARE | LIST | DESCRIBE | DOCTOR,
+      G_OUT,
       "benchmarks, each in its official layout below DIR/NAME" },
     { "db", NULL, 0, "FILE", TEXT, AT(db), 0, 0,
       RUN | SCORE | JUDGE | EXPORT | LEADERBOARD | COMPARE | SHOW | REPORT, G_OUT,
@@ -294,7 +299,7 @@ static const struct option_text {
     { "baseline", NULL, 0, "MODEL", TEXT, AT(baseline), 0, 0, LEADERBOARD, G_OUT,
       "add the difference to this line (LLaVA-1.5-7B, say, or LABEL:SET), and the mean ratio to it" },
     { "json", NULL, 0, NULL, FLAG, AT(json), 0, 0,
-      SCORE | JUDGE | LEADERBOARD | COMPARE | SHOW | ASK | INSPECT | LIST | BENCH, G_OUT,
+      SCORE | JUDGE | LEADERBOARD | COMPARE | SHOW | ASK | INSPECT | LIST | BENCH | DOCTOR, G_OUT,
       "JSON on stdout" },
     { "man", NULL, 0, NULL, FLAG, AT(man), 0, 0, HELP, G_OUT, "the manual page, as troff" },
     { "completion", NULL, 0, NULL, FLAG, AT(completion), 0, 0, HELP, G_OUT,

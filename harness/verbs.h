@@ -20,6 +20,8 @@ enum status verb_report(struct options *o, struct err *e);
 enum status then_leaderboard(struct options *o, enum status status);
 enum status verb_compare(struct options *o, struct err *e);         /* verb_compare.c */
 
+enum status verb_doctor(struct options *o, struct err *e);          /* verb_doctor.c */
+
 enum status verb_ask(struct options *o, struct err *e);             /* verb_model.c */
 enum status verb_inspect(struct options *o, struct err *e);
 enum status verb_bench(struct options *o, struct err *e);

@@ -25,10 +25,10 @@ replies fp32.db | cmp - cpu.txt || fail "fp32 on the GPU does not reply as the C
     expect 0 "$GPU" run $pope --device cuda:0,1 --batch-tokens 300 --db two.db
     says '2 x cuda'
     replies two.db | cmp - one.txt || fail "two devices reply differently"
-    CUDA_HOST_FAIL=1:900 expect 0 "$GPU" run $pope --device cuda:1,0 --batch-tokens 60 --db hurt.db
+    CUDA_HOST_FAIL=1:560 expect 0 "$GPU" run $pope --device cuda:1,0 --batch-tokens 60 --db hurt.db
     says 'cuda:1: .*: its questions go to the other devices'
     replies hurt.db | cmp - one.txt || fail "replies differ where a device failed"
-    CUDA_HOST_FAIL=1:1000 expect 6 "$GPU" run $pope --device cuda:1 --batch-tokens 60 --db dead.db
+    CUDA_HOST_FAIL=1:900 expect 6 "$GPU" run $pope --device cuda:1 --batch-tokens 60 --db dead.db
     says 'error: cuda:1: '
     expect 0 "$GPU" run $pope --device cuda:0 --db dead.db
     replies dead.db | cmp - one.txt || fail "a run that a device ended does not go on"
@@ -58,3 +58,13 @@ replies fp32.db | cmp - cpu.txt || fail "fp32 on the GPU does not reply as the C
     CUDA_HOST_DEVICES=0 expect 2 "$GPU" run $pope --dtype fp16 --db auto.db
     says 'fp16 needs a GPU'
 }
+
+# doctor: every device in every dtype; one that computes wrongly, or not at all, is found
+CUDA_HOST_DEVICES=2 expect 0 "$GPU" doctor
+for line in 'cuda:0 fp16' 'cuda:1 bf16' 'cuda:1 fp32'; do
+    prints "^$line  *right, "
+done
+CUDA_HOST_PRODUCTS=n expect 6 "$GPU" doctor
+prints '^cuda:0 fp16  *does not run: .*same bits in any batch'
+CUDA_HOST_DEVICES=0 expect 0 "$GPU" doctor
+prints '^gpus  *no usable GPU: '

@@ -48,3 +48,11 @@ for level in portable avx2 avx512; do
         { grep -q "$level" err || fail "level $level: no reason given"; continue; }
     cmp -s "$level" reply.json || fail "level $level replies differently"
 done
+
+# doctor proves the machine, and says why there is no GPU or which
+expect 0 "$PROGRAM" doctor
+prints '^cpu portable  *right, '
+prints '^scorers  *right, '
+prints '^cuda  '
+expect 0 "$PROGRAM" doctor --json
+prints '^{"program":"[^"]*",.*"scorers":"right, [0-9]* replies"}$'

@@ -13,6 +13,7 @@
 #include "kernels/float16.h"
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #if !defined(__x86_64__)
@@ -204,6 +205,18 @@ static void entry()
     abort();                                                /* nobody wakes the ended */
 }
 
+/* The sanitizer must forget the frames that a fiber's last life never left: those at its top, or,
+ * of one that was abandoned, all. */
+static void forget_frames(char *stack, bool all)
+{
+#if defined(__SANITIZE_ADDRESS__)
+    size_t stale = all ? STACK : 64 * 128 + 4096;
+    __asan_unpoison_memory_region(stack + STACK - stale, stale);
+#else
+    (void)stack, (void)all;
+#endif
+}
+
 void worker::start(const char *name, const body &b, size_t bytes)
 {
     kernel = name;
@@ -211,10 +224,12 @@ void worker::start(const char *name, const body &b, size_t bytes)
     threads = block_size.x * block_size.y * block_size.z;
     arrays.clear();
     used = 0;
+    bool abandoned = failed;                                /* fibers in the midst of something */
     failed = false;
     add(this, bytes, 128);                                  /* the dynamic part: arrays[0] */
     for (unsigned i = 0; i < threads; i++) {
         fiber &f = fibers[i];
+        forget_frames(f.stack, abandoned);
         f.state = READY;
         f.index = { i % block_size.x, i / block_size.x % block_size.y,
                     i / (block_size.x * block_size.y) };

@@ -34,6 +34,7 @@ static bool closed = true;                                  /* to the host: to e
 static unsigned long times_closed;
 static long fails_at = -2;                                  /* this allocation; -1: none */
 
+#if !defined(__SANITIZE_ADDRESS__)                          /* which explains it itself */
 static void explain(int number, siginfo_t *info, void *)
 {
     static const char in[] = "cuda_host: device memory touched by the host, or beyond or after its "
@@ -42,6 +43,7 @@ static void explain(int number, siginfo_t *info, void *)
         abort();
     signal(number, SIG_DFL);                                /* and again, for good */
 }
+#endif
 
 static size_t memory_of_a_device()
 {

@@ -47,7 +47,7 @@ static bool device_failed[MOST_DEVICES];                             /* as was a
 static thread_local int device_now;
 static thread_local cudaError_t last_error;
 static std::set<cudaStream_t> streams;
-static std::map<int, cudaStream_t> default_streams;
+static std::map<int, std::unique_ptr<CUstream_st>> default_streams;
 static std::set<cudaEvent_t> events;
 static std::map<const void *, int> shared_allowed;          /* by kernel */
 static uint64_t launches;
@@ -110,10 +110,10 @@ static cudaStream_t the(cudaStream_t s)                     /* NULL is the devic
 {
     if (s)
         return s;
-    cudaStream_t &d = default_streams[device_now];
+    std::unique_ptr<CUstream_st> &d = default_streams[device_now];
     if (!d)
-        d = new CUstream_st(device_now, true);
-    return d;
+        d = std::make_unique<CUstream_st>(device_now, true);
+    return d.get();
 }
 
 int device_of(cudaStream_t s)
@@ -144,7 +144,7 @@ static void run_device(int device, bool only_blocking)
         if (s->device == device && (s->blocking || !only_blocking))
             run_all(s);
     if (default_streams[device])
-        run_all(default_streams[device]);
+        run_all(default_streams[device].get());
 }
 
 void enqueue(cudaStream_t stream, std::function<void()> what)
@@ -154,7 +154,7 @@ void enqueue(cudaStream_t stream, std::function<void()> what)
     if (!stream)                                            /* the default stream waits for others, */
         run_device(s->device, true);
     else if (s->blocking && default_streams[s->device])     /* and they for it */
-        run_all(default_streams[s->device]);
+        run_all(default_streams[s->device].get());
     s->todo.push_back(std::move(what));
     if (!seed() || chance.below(100) == 0)
         run_all(s);

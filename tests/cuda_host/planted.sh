@@ -49,7 +49,8 @@ plant "a wait for one group too few" attention.cu attention cuda_attend_l \
     's/copy_async_wait<0>/copy_async_wait<1>/'
 plant "a neighbour's row of V" attention.cu attention cuda_attend_l 's/k \* 32 \+ lane\]/k * 32 + (lane ^ 1)]/'
 plant "one column too many" attention.cu attention cuda_attend_l 's/>= n\)\s*s\[i \/ 2\]/> n) s[i \/ 2]/'
-plant "no zeros behind a range" attention.cu attention cuda_attend_l 's/left > 0 \? 16 : 0/16/'
+plant "no zeros behind a range" attention.cu attention cuda_attend_l \
+    's/left > 0 \? get : \(const char \*\)from, left > 0 \? 16 : 0/get, 16/'
 plant "questions seen as one" attention.cu attention cuda_attend_l 's/ \|\| before.own != s.own//'
 plant "infinities of others" attention.cu attention infinities \
     's/n\[i \/ 2\] \? sum : y\[j\]\[i\]/sum/'

@@ -1,5 +1,6 @@
 /* describe.c -- a checkpoint in words, for `inspect`: also one that cannot run, with the reason. */
 #include "engine/checkpoint_private.h"
+#include "engine/memory.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -23,6 +24,12 @@ static struct sums add_up(const struct checkpoint *c)
         s.all_bytes += bytes;
     }
     return s;
+}
+
+/* The fewest bytes that a GPU must have free, in each dtype; 0: the checkpoint cannot run. */
+static size_t gpu_bytes(const struct checkpoint *c, enum dtype act, const struct err *why)
+{
+    return why->code ? 0 : memory_least(&c->config, act, act);
 }
 
 static const char *tower_place(const struct checkpoint *c)
@@ -69,6 +76,9 @@ static void describe_text(struct str *s, struct checkpoint *c, const struct err 
         str_add(s, "problem       ");
         str_addn(s, p, strcspn(p, "\n") + 1);
     }
+    if (!why->code)
+        str_addf(s, "GPU memory    %.1f GB in fp16 or bf16, %.1f in fp32, or more\n",
+                 (double)gpu_bytes(c, F16, why) * 1e-9, (double)gpu_bytes(c, F32, why) * 1e-9);
     str_addf(s, "runs          %s%s\n", why->code ? "no: " : "yes", why->text);
 }
 
@@ -114,7 +124,9 @@ static void describe_json(struct str *s, struct checkpoint *c, const struct err 
         if (sums.n[i])
             str_addf(s, "%s\"%s\": %" PRId64, n++ ? ", " : "", dtype_name((enum dtype)i),
                      sums.bytes[i]);
-    str_add(s, "}, \"files\": [");
+    str_addf(s, "}, \"gpu_bytes\": {\"fp16\": %zu, \"bf16\": %zu, \"fp32\": %zu}",
+             gpu_bytes(c, F16, why), gpu_bytes(c, BF16, why), gpu_bytes(c, F32, why));
+    str_add(s, ", \"files\": [");
     for (int i = 0; i < c->files.n; i++) {
         str_add(s, i ? ", {" : "{");
         add_text(s, "path", c->files.at[i].path);

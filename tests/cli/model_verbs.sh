@@ -34,6 +34,7 @@ expect 3 "$PROGRAM" ask --model "$MLP" --image "$ROOT/Makefile" --prompt x && sa
 expect 3 "$PROGRAM" ask --model "$MLP" --image "$picture" --prompt 'two <image> slots' && says '<image>'
 
 expect 0 "$PROGRAM" inspect --model "$LINEAR" && prints 'linear'
+prints '^GPU memory  *0\.[0-9] GB in fp16 or bf16, 0\.[0-9] in fp32'
 expect 0 "$PROGRAM" inspect --model "$MLP" --json && prints 'mlp2x_gelu'
 
 expect 0 "$PROGRAM" bench --model "$MLP" --images 2 --questions-per-image 3 --reply-tokens 2

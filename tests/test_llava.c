@@ -121,7 +121,10 @@ TEST(llava_says_what_it_does_not_run)
         { "cpu", "fp16", ERR_USAGE, "fp32" },
         { NULL, "int8", ERR_USAGE, "int8" },
     };
-    for (size_t i = 0; i < COUNT(row); i++) {
+    struct llava_gpu gpu;
+    struct err none = { 0 };
+    int gpus = llava_gpus(&gpu, 1, &none);
+    for (size_t i = gpus ? 2 : 0; i < COUNT(row); i++) {    /* the first two run on such a machine */
         struct err e = { 0 };
         struct llava *m = NULL;
         struct llava_options o = { .device = row[i].device, .dtype = row[i].dtype };

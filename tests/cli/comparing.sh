@@ -90,6 +90,15 @@ sed 2d data/pope/coco_pope_random.json >other/pope/coco_pope_random.json
 expect 3 "$PROGRAM" compare tiny-linear "$run" --suite pope --data other --db study.db && says '--allow data'
 expect 0 "$PROGRAM" compare tiny-linear "$run" --suite pope --data other --db study.db --allow data && prints '107$'
 
+# A judge is read, never asked: nothing listens at this address, and nobody notices.
+for model in "$LINEAR" "$MLP"; do
+    expect 0 "$PROGRAM" run --suite llavabench --limit 6 --model "$model" --judge demo --mirror "$MIRROR" -q $store
+done
+expect 0 compare tiny-linear tiny-mlp --suite llavabench && prints 'LLaVA-Bench (demo)'
+expect 3 compare tiny-linear tiny-mlp --suite llavabench --judge http://127.0.0.1:9/v1 --judge-model some
+says 'no question was answered by all'
+! grep -qi 'connect' err || { cat err; fail "a judge was asked"; }
+
 # Differences to a published line: none with other data, there with the official data.
 expect 0 "$PROGRAM" leaderboard --db study.db --suite gqa,pope --reference paper --baseline LLaVA-1.5-7B
 ! grep -q 'tiny-mlp − LLaVA' out || fail "figures that do not compare are compared"

@@ -12,11 +12,13 @@
 #include <vector>
 #include "kernels/float16.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SANITIZED)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if !defined(__x86_64__)
+#if defined(__x86_64__) && !defined(UCONTEXT)                 /* -DUCONTEXT: the other way, to try it */
+#define OWN_SWITCH
+#else
 #include <ucontext.h>
 #endif
 
@@ -31,7 +33,7 @@ enum { WARP = 32, MOST_THREADS = 1024, STACK = 256 << 10, GUARD = 64, MOST_SHARE
 
 /* ---- contexts: where a fiber stands ---- */
 
-#if defined(__x86_64__)
+#if defined(OWN_SWITCH)
 /* Saves what a callee must keep on the stack of who leaves, and takes it from that of who comes. */
 extern "C" void cuda_host_switch(void **from, void *to);
 asm(R"(
@@ -170,7 +172,7 @@ void worker::enter(fiber &f)
 {
     self = &f;
     thread_index = f.index;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SANITIZED)
     void *fake_stack;
     __sanitizer_start_switch_fiber(&fake_stack, f.stack, STACK);
     scheduler.go_to(f.where);
@@ -183,7 +185,7 @@ void worker::enter(fiber &f)
 void worker::leave()
 {
     fiber &f = *self;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SANITIZED)
     void *fake_stack = nullptr;
     bool over = f.state == ENDED;
     __sanitizer_start_switch_fiber(over ? nullptr : &fake_stack, stack, stack_bytes);
@@ -196,7 +198,7 @@ void worker::leave()
 
 static void entry()
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SANITIZED)
     __sanitizer_finish_switch_fiber(nullptr, &mine->stack, &mine->stack_bytes);
 #endif
     mine->what->run();
@@ -209,7 +211,7 @@ static void entry()
  * of one that was abandoned, all. */
 static void forget_frames(char *stack, bool all)
 {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(SANITIZED)
     size_t stale = all ? STACK : 64 * 128 + 4096;
     __asan_unpoison_memory_region(stack + STACK - stale, stale);
 #else

@@ -34,7 +34,7 @@ static bool closed = true;                                  /* to the host: to e
 static unsigned long times_closed;
 static long fails_at = -2;                                  /* this allocation; -1: none */
 
-#if !defined(__SANITIZE_ADDRESS__)                          /* which explains it itself */
+#if !defined(SANITIZED)                          /* which explains it itself */
 static void explain(int number, siginfo_t *info, void *)
 {
     static const char in[] = "cuda_host: device memory touched by the host, or beyond or after its "
@@ -72,7 +72,7 @@ static void reserve()
         abort();
     }
     base = (char *)at;
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(SANITIZED)
     struct sigaction act = {};
     act.sa_sigaction = explain;
     act.sa_flags = SA_SIGINFO;

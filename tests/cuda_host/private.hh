@@ -9,6 +9,14 @@
 #include <cuda_runtime.h>
 #include "tests/cuda_host/cuda_host.h"
 
+#if defined(__SANITIZE_ADDRESS__)                           /* gcc's word for it; clang's: */
+#define SANITIZED
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED
+#endif
+#endif
+
 namespace cuda_host {
 
 enum { MOST_DEVICES = 8 };

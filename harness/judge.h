@@ -22,8 +22,8 @@ enum status judge_passes(struct judge *j, struct split *s, int *passes, struct e
 
 /* Marks [passes][questions] of the selection's replies (NULL: missing): from the store, and what is
  * not there yet from the judge. Calls and cost are said first, and need a yes unless the endpoint
- * is this machine. What stays without judgement has its mark missing, and is said. The verb score
- * and --offline only read the store, --dry-run only says what would be asked. label: the model's
+ * is this machine. What stays without judgement has its mark missing, and is said. The verbs score and
+ * merge and --offline only read the store, --dry-run only says what would be asked. label: the model's
  * name, for messages. store: NULL with the demonstration's judge only. */
 enum status judge_all(struct judge *j, struct split *s, const char *label,
                       const char *const *replies, struct results *store, struct mark *marks,

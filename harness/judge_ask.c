@@ -245,7 +245,8 @@ enum status judge_open_endpoint(struct judge *j, enum status (*stopped)(void), s
     bool exports = o->n_words && !strcmp(o->words[0], "export");
 
     j->kind = JUDGE_ENDPOINT;
-    j->may_ask = j->keeps && !o->offline && !o->dry_run && strcmp(o->verb, "score") && !exports;
+    j->may_ask = j->keeps && !o->offline && !o->dry_run && strcmp(o->verb, "score") &&
+                strcmp(o->verb, "merge") && !exports;
     if (chat_open(&j->chat, &c, e) != OK)
         return e->code;
     j->manner.base = chat_url(j->chat);

@@ -38,6 +38,7 @@ verbs[] = {
     { "inspect", verb_inspect },         { "list", verb_list },     { "describe", verb_describe },
     { "bench", verb_bench },             { "doctor", verb_doctor },
                  { "help", verb_help },     { "version", verb_version },
+    { "merge", verb_merge },
 };
 
 /* --help prints the same table (options.c). */

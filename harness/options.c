@@ -23,7 +23,7 @@
 #define DEMO_DIR ""
 #endif
 
-enum { IDS_FILE_LIMIT = 64 << 20 };
+enum { IDS_FILE_LIMIT = 64 << 20, MOST_SHARDS = 1000000 };
 
 /* ---- the tables ------------------------------------------------------------------------------- */
 
@@ -31,9 +31,9 @@ enum {                                                      /* verbs, as bits */
     RUN = 1 << 0, FETCH = 1 << 1, SCORE = 1 << 2, EXPORT = 1 << 3, LEADERBOARD = 1 << 4,
     SHOW = 1 << 5, ASK = 1 << 6, INSPECT = 1 << 7, LIST = 1 << 8, DESCRIBE = 1 << 9,
     BENCH = 1 << 10, HELP = 1 << 11, VERSION_VERB = 1 << 12, JUDGE = 1 << 13,
-    COMPARE = 1 << 14, REPORT = 1 << 15, DOCTOR = 1 << 16,
+    COMPARE = 1 << 14, REPORT = 1 << 15, DOCTOR = 1 << 16, MERGE = 1 << 17,
     EVERY = ~0, DATA = RUN | FETCH | SCORE | JUDGE | EXPORT | SHOW | REPORT,
-    MODEL = RUN | ASK | INSPECT | BENCH,
+    MODEL = RUN | ASK | INSPECT | BENCH, JUDGED = RUN | SCORE | MERGE | JUDGE | COMPARE | REPORT,
 };
 
 static const struct verb_text {
@@ -69,6 +69,12 @@ static const struct verb_text {
       "published figures.",
       "llava-eval judge --suite llavabench --judge https://api.openai.com/v1 --judge-model NAME "
       "--dry-run" },
+    { "merge", MERGE, "OUT.db IN.db...", INT_MAX, "join the stores of shards, score the whole",
+      "By run and question, in any order, any number of times, from any number of shards; OUT.db "
+      "is made, or added to, and replaced when all is well. Two stores that hold different replies "
+      "of one run to one question are refused, by name. What --data has the question files of is "
+      "then scored as a plain run would have, and the leaderboard printed.",
+      "llava-eval merge all.db shards/*.db" },
     { "leaderboard", LEADERBOARD, "", 0, "tables from the store",
       "The newest run of each model. Marks, explained below the table, say what a figure is not: "
       "partial, not the published data or split. A judged figure stands in a column of its judge. csv, "
@@ -196,34 +202,33 @@ static const struct option_text {
       "longest reply; by default the benchmark's own" },
     { "seed", NULL, 0, "N", SEED, AT(seed), 0, 0, RUN | ASK, G_HOW, "for sampling" },
 
-    { "judge", NULL, 0, "URL|demo", TEXT, AT(judge), 0, 0, RUN | SCORE | JUDGE | COMPARE | REPORT, G_JUDGE,
-      "who judges llavabench and mmvet: an OpenAI-compatible https://host/v1 (score and compare "
-      "only read what it said before); demo: word overlap, for the demonstration" },
+    { "judge", NULL, 0, "URL|demo", TEXT, AT(judge), 0, 0, JUDGED, G_JUDGE,
+      "who judges llavabench and mmvet: an OpenAI-compatible https://host/v1 (score, merge and "
+      "compare only read what it said before); demo: word overlap, for the demonstration" },
     { "judge-model", NULL, 0, "NAME|auto", TEXT, AT(judge_model), 0, 0,
-      RUN | SCORE | JUDGE | COMPARE | REPORT | EXPORT, G_JUDGE,
+      JUDGED | EXPORT, G_JUDGE,
       "the judge's exact name there; auto: the only one that the endpoint lists" },
     { "judge-label", NULL, 0, "TEXT", TEXT, AT(judge_label), 0, 0,
-      RUN | SCORE | JUDGE | COMPARE | REPORT, G_JUDGE,
+      JUDGED, G_JUDGE,
       "more of the judge's identity: the hash of a local judge's weights, say" },
     { "judge-replay", NULL, 0, "FILE", TEXT, AT(judge_replay), 0, 0,
-      RUN | SCORE | JUDGE | COMPARE | REPORT, G_JUDGE,
+      JUDGED, G_JUDGE,
       "recorded replies answer in a judge's place (of one benchmark); what they lack is missing" },
-    { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100,
-      RUN | SCORE | JUDGE | COMPARE | REPORT, G_JUDGE,
+    { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100, JUDGED, G_JUDGE,
       "how often the whole set is judged; 3 by default" },
     { "judge-refresh", NULL, 0, NULL, FLAG, AT(judge_refresh), 0, 0, RUN | JUDGE, G_JUDGE,
       "judge again, behind the passes that are stored; those stay" },
     { "judge-first-pass", NULL, 0, "N", WHOLE, AT(judge_first_pass), 0, 1000000,
-      RUN | SCORE | JUDGE | COMPARE | REPORT, G_JUDGE, "number of the first pass, 0 by default" },
+      JUDGED, G_JUDGE, "number of the first pass, 0 by default" },
     { "judge-profile", NULL, 0, "classic|reasoning|auto", ONE_OF, AT(judge_profile), 0, 0,
-      RUN | SCORE | JUDGE | COMPARE | REPORT, G_JUDGE,
+      JUDGED, G_JUDGE,
       "classic: temperature and token limit as the official script; reasoning: neither; auto: the "
       "second once the first is refused" },
     { "judge-system", NULL, 0, "separate|merge", ONE_OF, AT(judge_system), 0, 0,
-      RUN | SCORE | JUDGE | COMPARE | REPORT, G_JUDGE,
+      JUDGED, G_JUDGE,
       "merge: no system message, its text in front of the user's" },
     { "judge-strip-think", NULL, 0, NULL, FLAG, AT(judge_strip_think), 0, 0,
-      RUN | SCORE | JUDGE | COMPARE | REPORT | EXPORT, G_JUDGE, "read replies behind their first </think>" },
+      JUDGED | EXPORT, G_JUDGE, "read replies behind their first </think>" },
     { "judge-key-env", NULL, 0, "NAME", TEXT, AT(judge_key_env), 0, 0, RUN | JUDGE, G_JUDGE,
       "the variable that holds the key, OPENAI_API_KEY by default" },
     { "judge-concurrency", NULL, 0, "N", WHOLE, AT(judge_concurrency), 1, 64, RUN | JUDGE, G_JUDGE,
@@ -245,18 +250,20 @@ static const struct option_text {
     { "yes", NULL, 0, NULL, FLAG, AT(yes), 0, 0, RUN | JUDGE, G_JUDGE,
       "make the calls without asking" },
 
-    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | COMPARE | LIST | DESCRIBE | DOCTOR,
-      G_OUT,
+    { "data", NULL, 0, "DIR", TEXT, AT(data), 0, 0, DATA | MERGE | COMPARE | LIST |
+      DESCRIBE | DOCTOR, G_OUT,
       "benchmarks, each in its official layout below DIR/NAME" },
     { "db", NULL, 0, "FILE", TEXT, AT(db), 0, 0,
       RUN | SCORE | JUDGE | EXPORT | LEADERBOARD | COMPARE | SHOW | REPORT, G_OUT,
-      "the store of replies and scores; llava-eval.db by default" },
+      "the store of replies and scores; llava-eval.db by default. {shard} in it becomes I-of-N; a "
+      "task of Slurm that names none writes llava-eval.I-of-N.db" },
     { "mirror", NULL, 0, "URL|DIR", TEXT, AT(mirror), 0, 0, RUN | FETCH, G_OUT,
       "take https://host/path from URL/host/path instead" },
     { "offline", NULL, 0, NULL, FLAG, AT(offline), 0, 0, RUN | FETCH | MODEL, G_OUT,
       "open no connection; what is missing is an error" },
     { "dry-run", NULL, 0, NULL, FLAG, AT(dry_run), 0, 0, RUN | FETCH | JUDGE, G_OUT,
-      "only say what would be downloaded, with sizes, or asked of a judge, with the cost" },
+      "only say what would be downloaded, with sizes, how the questions lie in shards, or what "
+      "would be asked of a judge, with the cost" },
     { "scoring-only", NULL, 0, NULL, FLAG, AT(scoring_only), 0, 0, FETCH | REPORT, G_OUT,
       "leave images out: enough for score, show and export; a report without pictures" },
     { "verify", NULL, 0, NULL, FLAG, AT(verify), 0, 0, FETCH, G_OUT,
@@ -289,7 +296,7 @@ static const struct option_text {
     { "random-weights", NULL, 0, "CONFIG", TEXT, AT(random_weights), 0, 0, BENCH, G_OUT,
       "a config.json; weights are drawn" },
     { "format", NULL, 0, "text|md|csv|tsv|latex|json|html", FORMAT, AT(format), 0, 0,
-      LEADERBOARD | COMPARE | LIST, G_OUT, "of the table" },
+      LEADERBOARD | MERGE | COMPARE | LIST, G_OUT, "of the table" },
     { "allow", NULL, 0, "data,prompts,decode", TEXT, AT(allow), 0, 0, COMPARE | REPORT, G_HOW,
       "compare runs that differ in these; over other data, where the same id asks the same" },
     { "layout", NULL, 0, "wide|table3|table4", ONE_OF, AT(layout), 0, 0, LEADERBOARD, G_OUT,
@@ -299,8 +306,8 @@ static const struct option_text {
     { "baseline", NULL, 0, "MODEL", TEXT, AT(baseline), 0, 0, LEADERBOARD, G_OUT,
       "add the difference to this line (LLaVA-1.5-7B, say, or LABEL:SET), and the mean ratio to it" },
     { "json", NULL, 0, NULL, FLAG, AT(json), 0, 0,
-      SCORE | JUDGE | LEADERBOARD | COMPARE | SHOW | ASK | INSPECT | LIST | BENCH | DOCTOR, G_OUT,
-      "JSON on stdout" },
+      SCORE | MERGE | JUDGE | LEADERBOARD | COMPARE | SHOW | ASK | INSPECT | LIST | BENCH | DOCTOR,
+      G_OUT,       "JSON on stdout" },
     { "man", NULL, 0, NULL, FLAG, AT(man), 0, 0, HELP, G_OUT, "the manual page, as troff" },
     { "completion", NULL, 0, NULL, FLAG, AT(completion), 0, 0, HELP, G_OUT,
       "completion for bash" },
@@ -540,7 +547,7 @@ static enum status set_shard(struct options *o, const char *value, struct err *e
     char *first = arena_str(&o->arena, value), *slash = strchr(first, '/');
     if (slash)
         *slash = '\0';
-    if (!slash || !str_to_int(first, &i) || !str_to_int(slash + 1, &n) || n < 1 || n > 1000000 ||
+    if (!slash || !str_to_int(first, &i) || !str_to_int(slash + 1, &n) || n < 1 || n > MOST_SHARDS ||
         i < 1 || i > n)
         return err_set(e, ERR_USAGE, "--shard %s: expected I/N with I from 1 to N, as 2/8", value);
     o->shard_index = (int)i;
@@ -684,27 +691,54 @@ static bool number_of(const char *name, int64_t *out)
 }
 
 /* An array task is a shard; else a task of a job step is. In a batch script outside of any step
- * SLURM_PROCID is 0 for the one process there is: that is no shard. */
-static void shard_from_slurm(struct options *o)
+ * SLURM_PROCID is 0 for the one process there is: that is no shard. Numbers that do not fit together
+ * (an array with holes, --array=2,5) are refused: they would ask some questions twice and others
+ * never. */
+static enum status shard_from_slurm(struct options *o, struct err *e)
 {
     int64_t id, n, from = 0, step = 1;
-    bool known = false;
-    if (number_of("SLURM_ARRAY_TASK_ID", &id) && number_of("SLURM_ARRAY_TASK_COUNT", &n)) {
-        number_of("SLURM_ARRAY_TASK_MIN", &from);
-        number_of("SLURM_ARRAY_TASK_STEP", &step);
-        if (step < 1)
+
+    if (number_of("SLURM_ARRAY_TASK_ID", &id)) {
+        if (!number_of("SLURM_ARRAY_TASK_COUNT", &n))
+            return OK;
+        if (!number_of("SLURM_ARRAY_TASK_MIN", &from))
+            from = 0;
+        if (!number_of("SLURM_ARRAY_TASK_STEP", &step) || step < 1)
             step = 1;
-        id = from < 0 || id < from ? -1 : (id - from) / step;
-        known = true;
-    } else if (number_of("SLURM_PROCID", &id) &&
-               (number_of("SLURM_STEP_NUM_TASKS", &n) || number_of("SLURM_NTASKS", &n))) {
-        known = !variable("SLURM_JOB_ID") || variable("SLURM_STEP_ID");
+        if (n < 1 || n > MOST_SHARDS || from < 0 || id < from || (id - from) % step ||
+            (id - from) / step >= n)
+            return err_set(e, ERR_USAGE, "SLURM_ARRAY_TASK_ID %lld is none of SLURM_ARRAY_TASK_COUNT "
+                           "%lld tasks from %lld in steps of %lld: say which part this is with "
+                           "--shard I/N", (long long)id, (long long)n, (long long)from,
+                           (long long)step);
+        id = (id - from) / step;
+    } else if (!number_of("SLURM_PROCID", &id) ||
+               (!number_of("SLURM_STEP_NUM_TASKS", &n) && !number_of("SLURM_NTASKS", &n)) ||
+               (variable("SLURM_JOB_ID") && !variable("SLURM_STEP_ID"))) {
+        return OK;
+    } else if (n < 1 || n > MOST_SHARDS || id < 0 || id >= n) {
+        return err_set(e, ERR_USAGE, "SLURM_PROCID %lld is none of %lld tasks: say which part this is "
+                       "with --shard I/N", (long long)id, (long long)n);
     }
-    if (known && n > 1 && n <= 1000000 && id >= 0 && id < n) {
+    if (n > 1) {
         o->shard_index = (int)id + 1;
         o->n_shards = (int)n;
         o->shard_from_slurm = true;
     }
+    return OK;
+}
+
+/* The store of this shard: {shard} becomes I-of-N. */
+static void settle_store(struct options *o, bool by_default)
+{
+    static const char mark[] = "{shard}";
+    const char *at = strstr(o->db, mark);
+
+    if (by_default && o->shard_from_slurm)
+        o->db = arena_fmt(&o->arena, "llava-eval.%d-of-%d.db", o->shard_index, o->n_shards);
+    else if (at)
+        o->db = arena_fmt(&o->arena, "%.*s%d-of-%d%s", (int)(at - o->db), o->db, o->shard_index,
+                          o->n_shards, at + strlen(mark));
 }
 
 static const char *home_dir(void)
@@ -935,6 +969,9 @@ static enum status settle(struct options *o, const struct verb_text *verb, struc
     static const struct { const char *name; enum llava_image_mode mode; } modes[] = {
         { "config", LLAVA_AS_CONFIG }, { "pad", LLAVA_PAD }, { "crop", LLAVA_CROP },
     };
+    bool db_by_default = !o->db;
+    if (db_by_default)
+        o->db = "llava-eval.db";
     if (verb->bit == RUN && !o->n_models && settle_demo(o, e) != OK)
         return e->code;
     if (verb->bit & (DATA | LEADERBOARD | COMPARE) && settle_suite(o, e) != OK)
@@ -966,15 +1003,17 @@ static enum status settle(struct options *o, const struct verb_text *verb, struc
     if (o->offline)
         o->hub_offline = true;
     if (verb->bit == RUN && !o->n_shards)
-        shard_from_slurm(o);
+        shard_from_slurm(o, e);
     if (!o->n_shards)
         o->shard_index = o->n_shards = 1;
-    return OK;
+    if (verb->bit == RUN)
+        settle_store(o, db_by_default);
+    return e->code;
 }
 
 enum status options_parse(struct options *o, int argc, char **argv, struct err *e)
 {
-    *o = (struct options){ .db = "llava-eval.db", .device = "auto", .dtype = "auto",
+    *o = (struct options){ .device = "auto", .dtype = "auto",
                            .template = "auto", .image_mode_name = "config", .top_p = 1,
                            .judge_profile = "classic", .judge_system = "separate", .judge_key_env = "OPENAI_API_KEY",
                            .judge_concurrency = 4, .judge_timeout = 120, .judge_retries = 6,

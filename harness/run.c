@@ -280,8 +280,10 @@ enum status run_note_split(const struct split *s, struct results *store, int64_t
         return err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
     for (size_t i = 0; i < s->questions.n; i++) {
         const struct question *q = &s->questions.at[i];
-        qs[i] = (struct results_question){ .key = q->id, .image = q->image, .text = q->text,
-                                           .reference = q->reference, .category = q->category };
+        if (s->selected[i])                 /* a shard's store holds its own questions only */
+            qs[i] = (struct results_question){ .key = q->id, .image = q->image, .text = q->text,
+                                               .reference = q->reference,
+                                               .category = q->category };
     }
     results_questions(store, *dataset, qs, s->questions.n, e);
     free(qs);

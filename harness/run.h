@@ -27,6 +27,9 @@ struct split {
  * case. */
 enum status split_open(struct split *s, const struct options *o, const struct suite_item *item,
                        struct err *e);
+/* How the selection would lie in n shards (--dry-run says it). */
+struct shard { size_t groups, questions; uint64_t cost; };     /* cost: in tokens of a prompt */
+void split_shards(const struct split *s, int n, struct shard *out);
 /* Narrows the selection to what keep[questions.n] holds; it is the whole no longer. */
 void split_keep(struct split *s, const bool *keep);
 /* Takes out what a run cannot ask (a video question without its frame); says how many. */
@@ -63,8 +66,10 @@ enum status run_score(struct judge *judge, struct split *s, const char *label,
                       struct results *store, int64_t run_id, size_t *missing, struct err *e);
 
 /* Scores again what the store holds, for the suite (only its judged benchmarks) and the labels that
- * the options name. ERR_INCOMPLETE when answers or judgements are missing. */
-enum status run_score_stored(const struct options *o, bool only_judged, struct err *e);
+ * the options name, by default all. of_shards: what no run was asked is missing too, and said.
+ * ERR_INCOMPLETE when answers or judgements are missing, ERR_DATA when question files are. */
+enum status run_score_stored(const struct options *o, bool of_shards, bool only_judged,
+                             struct err *e);
 
 /* The scores themselves over the selection, from replies by ordinal (NULL: missing). draws: for the
  * standard errors, 0 for none. marks as benchmark_score takes them. Shared with `score --answers`. */

@@ -351,39 +351,88 @@ done:
     return e->code;
 }
 
-/* --model restricts to labels; without one all are meant. */
-static bool asked_for(const struct options *o, const char *label)
+/* --model restricts to labels, --suite to splits; without them all are meant. */
+static bool asked_for(const struct options *o, const struct results_run_row *run, bool only_judged)
 {
+    const struct benchmark *b = benchmark_find(run->benchmark);
+    bool model = o->n_models == 0, suite = !o->suite_given;
+
     for (int i = 0; i < o->n_models; i++)
-        if (!strcmp(o->models[i].label, label))
-            return true;
-    return o->n_models == 0;
+        model = model || !strcmp(o->models[i].label, run->model);
+    for (int i = 0; o->suite_given && i < o->n_suite; i++)
+        suite = suite || (!strcmp(o->suite[i].benchmark, run->benchmark) &&
+                          !strcmp(o->suite[i].split, run->split));
+    return b && model && suite && (b->judge_mark || !only_judged);
 }
 
-/* The selection of a stored run: what it was asked, under whatever limit, is the whole. */
-static enum status leave_out_unasked(struct split *s, struct results *store, int64_t run_id,
-                                     struct err *e)
+/* What a stored run was asked, under whatever limit, is the whole: the selection is narrowed to it.
+ * unanswered: questions that a run of the whole would have asked besides. */
+static enum status score_run(struct judge *judge, const struct split *whole,
+                             const struct results_run_row *run, struct results *store,
+                             size_t *unanswered, size_t *missing, struct err *e)
 {
     struct arena a = { 0 };
-    const char **texts = arena_array(&a, s->questions.n, sizeof *texts);
-    bool *answered = arena_array(&a, s->questions.n, sizeof *answered);
+    struct split s = *whole;
+    size_t n = s.questions.n;
+    const char **texts = arena_array(&a, n, sizeof *texts);
+    bool *answered = arena_array(&a, n, sizeof *answered);
 
-    if (a.failed)
-        err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
-    else if (results_replies(store, run_id, s->questions.n, &a, texts, answered, e) == OK)
-        split_keep(s, answered);
+    s.order = arena_array(&a, n, sizeof *s.order);
+    s.selected = arena_array(&a, n, sizeof *s.selected);
+    if (a.failed) {
+        err_set(e, ERR_MEMORY, "no memory for %zu questions", n);
+    } else if (results_replies(store, run->id, n, &a, texts, answered, e) == OK) {
+        memcpy(s.order, whole->order, n * sizeof *s.order);
+        memcpy(s.selected, whole->selected, n * sizeof *s.selected);
+        split_keep(&s, answered);
+        for (size_t i = 0; i < n; i++)
+            *unanswered += !answered[i] && !s.questions.at[i].unasked;
+        run_score(judge, &s, run->model, store, run->id, missing, e);
+    }
     arena_free(&a);
     return e->code;
 }
 
-/* Scores again what the store holds, for the suite asked for. */
-enum status run_score_stored(const struct options *o, bool only_judged, struct err *e)
+/* All runs of one split. of_shards: what no shard has answered is missing, and said. */
+static enum status score_split(const struct options *o, struct judge *judge, struct results *store,
+                               const struct results_run_row *runs, size_t n, size_t first,
+                               bool of_shards, bool only_judged, size_t *missing, struct err *e)
+{
+    struct suite_item item = { runs[first].benchmark, runs[first].split };
+    struct split s;
+
+    if (split_open(&s, o, &item, e) == OK)
+        for (size_t r = first; r < n && e->code == OK; r++) {
+            size_t lacks = 0, unanswered = 0;
+            if (strcmp(runs[r].benchmark, item.benchmark) || strcmp(runs[r].split, item.split) ||
+                !asked_for(o, &runs[r], only_judged))
+                continue;
+            if (strcmp(s.hash, runs[r].dataset_sha256)) {
+                say_warning("%s %s: the data in %s is not what this run was asked; not scored "
+                            "again", runs[r].model, s.benchmark->name, s.dir);
+                continue;
+            }
+            score_run(judge, &s, &runs[r], store, &unanswered, &lacks, e);
+            if (of_shards && unanswered)
+                say_warning("%s:%s %s: %zu of %zu questions have no reply in these stores",
+                            item.benchmark, item.split, runs[r].model, unanswered, s.questions.n);
+            *missing += lacks + (of_shards ? unanswered : 0);
+        }
+    split_free(&s);
+    return e->code;
+}
+
+/* Scores again what the store holds. A split whose question files are not there is said and left out:
+ * the others are scored, and the status tells. */
+enum status run_score_stored(const struct options *o, bool of_shards, bool only_judged,
+                             struct err *e)
 {
     struct results *store = NULL;
     struct judge *judge = NULL;
     struct arena a = { 0 };
     struct results_run_row *runs = NULL;
-    size_t n = 0, total_missing = 0;
+    size_t n = 0, missing = 0;
+    enum status first = OK;
 
     if (!file_exists(o->db))
         return err_set(e, ERR_DATA, "%s: there is no such store: run something first", o->db);
@@ -391,28 +440,28 @@ enum status run_score_stored(const struct options *o, bool only_judged, struct e
         results_open(&store, o->db, RESULTS_WRITE, e) != OK ||
         results_runs(store, &a, &runs, &n, e) != OK)
         goto done;
-    for (int i = 0; i < o->n_suite && e->code == OK; i++) {
-        if (only_judged && !benchmark_find(o->suite[i].benchmark)->judge_mark)
+    for (size_t r = 0; r < n && e->code == OK; r++) {
+        struct err one = { 0 };
+        bool seen = false;
+        for (size_t k = 0; k < r; k++)
+            seen = seen || (asked_for(o, &runs[k], only_judged) &&
+                            !strcmp(runs[k].benchmark, runs[r].benchmark) &&
+                            !strcmp(runs[k].split, runs[r].split));
+        if (seen || !asked_for(o, &runs[r], only_judged))
             continue;
-        for (size_t r = 0; r < n && e->code == OK; r++) {
-            struct split s;
-            size_t missing = 0;
-            if (strcmp(runs[r].benchmark, o->suite[i].benchmark) ||
-                strcmp(runs[r].split, o->suite[i].split) || !asked_for(o, runs[r].model))
-                continue;
-            if (split_open(&s, o, &o->suite[i], e) == OK) {
-                if (strcmp(s.hash, runs[r].dataset_sha256))
-                    say_warning("%s %s: the data in %s is not what this run was asked; not scored "
-                                "again", runs[r].model, s.benchmark->name, s.dir);
-                else if (leave_out_unasked(&s, store, runs[r].id, e) == OK)
-                    run_score(judge, &s, runs[r].model, store, runs[r].id, &missing, e);
-            }
-            total_missing += missing;
-            split_free(&s);
+        score_split(o, judge, store, runs, n, r, of_shards, only_judged, &missing, &one);
+        if (one.code == ERR_DATA) {
+            say_error("%s:%s is not scored: %s", runs[r].benchmark, runs[r].split, one.text);
+            first = ERR_DATA;
+        } else if (one.code != OK) {
+            *e = one;
         }
     }
-    if (e->code == OK && total_missing && !o->dry_run)
-        err_set(e, ERR_INCOMPLETE, "%zu answers or judgements are missing", total_missing);
+    if (e->code == OK && first != OK)
+        err_set(e, first, "not everything could be scored: --data DIR says where the question files "
+                "are");
+    if (e->code == OK && missing && !o->dry_run)
+        err_set(e, ERR_INCOMPLETE, "%zu answers or judgements are missing", missing);
 done:
     arena_free(&a);
     judge_close(judge);
@@ -423,9 +472,26 @@ done:
 enum status then_leaderboard(struct options *o, enum status status)
 {
     struct err table = { 0 };
-    if (status == OK || status == ERR_INCOMPLETE)
+    if (status == OK || status == ERR_INCOMPLETE || status == ERR_DATA)
         verb_leaderboard(o, &table);
     return status;
+}
+
+/* ---- merge ----------------------------------------------------------------------------------- */
+
+enum status verb_merge(struct options *o, struct err *e)
+{
+    struct results_merged what;
+
+    if (o->n_words < 2)
+        return err_set(e, ERR_USAGE, "merge needs OUT.db and the stores to join: llava-eval merge "
+                       "all.db shards/*.db");
+    o->db = o->words[0];
+    if (results_merge(o->db, o->words + 1, (size_t)o->n_words - 1, &what, e) != OK)
+        return e->code;
+    say_note("%s: %zu replies of %zu runs, from %zu stores", o->db, what.replies, what.runs,
+             what.stores);
+    return then_leaderboard(o, run_score_stored(o, true, false, e));
 }
 
 enum status verb_score(struct options *o, struct err *e)
@@ -435,7 +501,7 @@ enum status verb_score(struct options *o, struct err *e)
     if (o->as && !o->answers)
         return err_set(e, ERR_USAGE, "--as keeps the answers of --answers FILE: none are given");
     if (!o->answers && !o->reviews)
-        return then_leaderboard(o, run_score_stored(o, false, e));
+        return then_leaderboard(o, run_score_stored(o, false, false, e));
     if (o->n_suite != 1)
         return err_set(e, ERR_USAGE, "score --answers needs one --benchmark NAME");
     if (split_open(&s, o, &o->suite[0], e) == OK &&

@@ -1,8 +1,10 @@
 /* split.c -- a benchmark's split and the part of it that this command asks: --limit, --ids, --shard.
  *
- * The selection is a pure function of the question list and the options. Shards are whole image
- * groups: cutting the questions, in the order of their images, into N runs of about equal length at
- * group borders. */
+ * The selection is a pure function of the question list and the options: it looks at no checkpoint,
+ * so that every task of a job comes to the same one by itself. Shards are whole image groups: the
+ * groups lie end to end in the order of their images, each as long as its estimated cost, and a
+ * group belongs to that of N equal stretches in which its middle lies. So a shard's cost is within
+ * one group's of the mean. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,17 +57,82 @@ static enum status select_ids(struct split *s, const struct options *o, struct e
     return OK;
 }
 
-static void select_shard(struct split *s, const size_t *order, const struct options *o)
+/* What a question costs, in tokens of a prompt. An image is the 576 rows it stands for and its way
+ * through the vision tower; a text has about four bytes to the token; a token of a reply is worth
+ * several of a prompt, being made one after the other. */
+enum { IMAGE_COST = 600, PROMPT_COST = 20, BYTES_PER_TOKEN = 4, REPLY_TOKEN_COST = 4,
+       SHORT_REPLY = 3, LONG_REPLY = 100 };
+
+static uint64_t question_cost(const struct benchmark *b, const struct question *q)
+{
+    size_t bytes = strlen(q->text) + (q->context ? strlen(q->context) : 0);
+
+    for (int i = 0; i < q->n_options; i++)
+        bytes += strlen(q->options[i]);
+    return PROMPT_COST + bytes / BYTES_PER_TOKEN +
+           REPLY_TOKEN_COST * (b->format == FORMAT_PLAIN ? LONG_REPLY : SHORT_REPLY);
+}
+
+/* Calls take() for each image group of order[0..n): its first place, its length, its shard from 0
+ * and its cost. */
+static void each_group(const struct split *s, const size_t *order, size_t n, int n_shards,
+                       void (*take)(void *user, size_t first, size_t length, size_t shard,
+                                    uint64_t cost), void *user)
 {
     const struct question *q = s->questions.at;
-    size_t n = s->questions.n, shard = 0;
+    uint64_t total = 0, before = 0;
 
     for (size_t k = 0; k < n; k++) {
-        if (k == 0 || !questions_same_image(&q[order[k]], &q[order[k - 1]]))
-            shard = k * (size_t)o->n_shards / n;
-        if (shard + 1 != (size_t)o->shard_index)
-            s->selected[order[k]] = false;
+        bool begins = k == 0 || !questions_same_image(&q[order[k]], &q[order[k - 1]]);
+        total += question_cost(s->benchmark, &q[order[k]]) +
+                 (begins && q[order[k]].image ? IMAGE_COST : 0);
     }
+    for (size_t k = 0, length; k < n; k += length) {
+        uint64_t cost = q[order[k]].image ? IMAGE_COST : 0;
+        length = 0;
+        do
+            cost += question_cost(s->benchmark, &q[order[k + length++]]);
+        while (k + length < n && questions_same_image(&q[order[k + length]], &q[order[k]]));
+        take(user, k, length, (size_t)((2 * before + cost) * (uint64_t)n_shards / (2 * total)), cost);
+        before += cost;
+    }
+}
+
+struct choosing { struct split *s; const size_t *order; size_t shard; };
+
+static void choose_group(void *user, size_t first, size_t length, size_t shard, uint64_t cost)
+{
+    struct choosing *c = user;
+
+    (void)cost;
+    for (size_t k = first; k < first + length; k++)
+        c->s->selected[c->order[k]] = shard == c->shard;
+}
+
+static void count_group(void *user, size_t first, size_t length, size_t shard, uint64_t cost)
+{
+    struct shard *out = (struct shard *)user + shard;
+
+    (void)first;
+    out->groups++;
+    out->questions += length;
+    out->cost += cost;
+}
+
+void split_shards(const struct split *s, int n, struct shard *out)
+{
+    memset(out, 0, (size_t)n * sizeof *out);
+    each_group(s, s->order, s->n_order, n, count_group, out);
+}
+
+/* order[0..s->n_order) narrowed to what is selected. */
+static void keep_selected(struct split *s, size_t *order, size_t n)
+{
+    s->n_order = 0;
+    for (size_t k = 0; k < n; k++)
+        if (s->selected[order[k]])
+            order[s->n_order++] = order[k];
+    s->order = order;
 }
 
 static enum status select_questions(struct split *s, const struct options *o, struct err *e)
@@ -85,13 +152,12 @@ static enum status select_questions(struct split *s, const struct options *o, st
     else
         for (size_t i = 0; i < n && i < first; i++)
             s->selected[i] = true;
-    if (o->n_shards > 1)
-        select_shard(s, order, o);
-    s->n_order = 0;
-    for (size_t k = 0; k < n; k++)
-        if (s->selected[order[k]])
-            order[s->n_order++] = order[k];
-    s->order = order;
+    keep_selected(s, order, n);
+    if (o->n_shards > 1) {
+        struct choosing c = { s, order, (size_t)o->shard_index - 1 };
+        each_group(s, order, s->n_order, o->n_shards, choose_group, &c);
+        keep_selected(s, order, s->n_order);
+    }
     s->whole = s->n_order == n;
     return e->code;
 }

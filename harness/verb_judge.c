@@ -203,6 +203,6 @@ enum status verb_judge(struct options *o, struct err *e)
         return err_set(e, ERR_USAGE, "judge does not know \"%s\", only export and calibrate",
                        o->words[0]);
     run_catch_signals();
-    enum status status = run_score_stored(o, true, e);
+    enum status status = run_score_stored(o, false, true, e);
     return o->dry_run ? status : then_leaderboard(o, status);
 }

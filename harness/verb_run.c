@@ -25,6 +25,34 @@ static bool has_split(const struct options *o, int upto, const struct suite_item
     return false;
 }
 
+/* How the split's questions lie in shards; said once its question files are there. */
+static enum status print_shards(const struct options *o, const struct suite_item *item,
+                                struct err *e)
+{
+    struct options all = *o;
+    struct split s;
+    struct shard *at = calloc((size_t)o->n_shards, sizeof *at);
+    struct err why = { 0 };
+
+    all.n_shards = all.shard_index = 1;
+    if (!at)
+        err_set(e, ERR_MEMORY, "no memory for %d shards", o->n_shards);
+    else if (split_open(&s, &all, item, &why) != OK || split_leave_out_unasked(&s, &why) != OK) {
+        say_note("%s:%s: its shards are known once the question files are there", item->benchmark,
+                 item->split);
+    } else {
+        split_shards(&s, o->n_shards, at);
+        for (int i = 0; i < o->n_shards; i++)
+            printf("%s:%s\t%d/%d\t%zu groups\t%zu questions\t%llu tokens%s\n", item->benchmark,
+                   item->split, i + 1, o->n_shards, at[i].groups, at[i].questions,
+                   (unsigned long long)at[i].cost, i + 1 == o->shard_index ? "\tthis one" : "");
+    }
+    if (at)
+        split_free(&s);
+    free(at);
+    return e->code;
+}
+
 /* Makes sure of the data and reads the questions. A benchmark whose data cannot be had is said and
  * left out: the others run, and the exit status tells. */
 static enum status open_splits(const struct options *o, struct split *splits, int *n,
@@ -43,7 +71,10 @@ static enum status open_splits(const struct options *o, struct split *splits, in
             continue;
         if (run_stopped() != OK)
             return err_set(e, run_stopped(), "stopped by a signal while fetching");
-        if (fetch_benchmark(o, b, item->split, &state, &one) == OK && !o->dry_run &&
+        fetch_benchmark(o, b, item->split, &state, &one);
+        if (one.code == OK && o->dry_run && o->n_shards > 1)
+            print_shards(o, item, &one);
+        if (one.code == OK && !o->dry_run &&
             split_open(&splits[*n], o, item, &one) == OK &&
             split_leave_out_unasked(&splits[*n], &one) == OK)
             splits[*n].official = state.official;
@@ -136,6 +167,9 @@ enum status verb_run(struct options *o, struct err *e)
     if (judge_open(&judge, o, run_stopped, e) != OK ||
         results_open(&store, o->db, RESULTS_WRITE, e) != OK)
         goto done;
+    if (results_network(store))
+        say_note("%s lies on a network file system (%s): written with a rollback journal, not in WAL "
+                 "mode", o->db, results_network(store));
     for (int i = 0; i < o->n_models && e->code == OK; i++) {
         struct err one = { 0 };
         enum status s = run_model(o, &o->models[i], splits, n_splits, judge, store, &one);

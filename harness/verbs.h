@@ -8,6 +8,7 @@ enum status verb_run(struct options *o, struct err *e);             /* verb_run.
 enum status verb_export(struct options *o, struct err *e);          /* verb_export.c */
 enum status verb_score(struct options *o, struct err *e);           /* score.c */
 enum status verb_judge(struct options *o, struct err *e);           /* verb_judge.c */
+enum status verb_merge(struct options *o, struct err *e);
 
 enum status verb_fetch(struct options *o, struct err *e);           /* verb_data.c */
 enum status verb_list(struct options *o, struct err *e);

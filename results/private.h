@@ -4,6 +4,7 @@
 
 #include <sqlite3.h>
 #include <time.h>
+#include "engine/base/str.h"
 #include "results/results.h"
 
 struct results {
@@ -11,9 +12,26 @@ struct results {
     sqlite3_stmt *add_reply, *add_judgement, *find_judgement, *add_error;    /* prepared once */
     char *path;
     int lock;                   /* descriptor of the lock file; -1 when reading */
+    const char *network;        /* the network file system it lies on, or NULL */
     bool in_transaction;
     time_t flushed;             /* the second in which a transaction last began that is flushed */
 };
+
+/* The name of the network file system that path's folder lies on, or NULL. */
+const char *results_network_of(const char *path);
+
+/* What SQLite opens path by: a URI that says how it may be used. */
+enum { RESULTS_URI_LIMIT = 1 << 16 };
+void results_uri(const char *path, bool write, struct str *out);
+
+/* Takes r->path's lock for a writer; ERR_INTERNAL says who holds it. */
+enum status results_take_lock(struct results *r, struct err *e);
+
+/* Opens r->path's database, brings it up to date (write) and into its journal mode. */
+enum status results_connect(struct results *r, bool write, struct err *e);
+
+/* Makes the tables in a new database, brings an older one up to date; refuses what is not ours. */
+enum status results_migrate(struct results *r, bool may_write, struct err *e);
 
 /* Puts SQLite's last failure into words: the file, what was being done, what is wrong; a full disk
  * is named as such. */

@@ -1,9 +1,9 @@
 /* results.h -- the store: every reply, judgement and score, with where it came from.
  *
- * One SQLite file in WAL mode. A run is one model asked one data set with one prompt set and one
- * way of decoding; it is found again by exactly these, and that is resume. Replies are written in
- * small transactions (begin, add ..., commit): what is committed survives kill -9 of the process;
- * what is not is rolled back. One process at a time writes runs into a store (an advisory lock next
+ * One SQLite file in WAL mode (on a network file system: with a rollback journal). A run is one
+ * model asked one data set with one prompt set and one way of decoding; it is found again by exactly
+ * these, and that is resume. Replies are written in small transactions (begin, add ..., commit): what
+ * is committed survives kill -9 of the process; what is not is rolled back. One process at a time writes runs into a store (an advisory lock next
  * to it, let go by the kernel when the process dies); any number may read.
  *
  * struct results belongs to one thread. After a failure the handle can still be closed; an open
@@ -25,6 +25,8 @@ enum results_mode { RESULTS_READ, RESULTS_WRITE };
 enum status results_open(struct results **out, const char *path, enum results_mode mode,
                          struct err *e);
 void results_close(struct results *r);                      /* NULL is fine */
+/* The network file system it lies on ("NFS"; then it is kept without WAL), or NULL. */
+const char *results_network(const struct results *r);
 
 /* ---- what a run is made of; each finds the row or makes it ---- */
 
@@ -41,7 +43,8 @@ struct results_dataset { const char *benchmark, *split, *sha256; size_t n; bool 
 enum status results_dataset(struct results *r, const struct results_dataset *d, int64_t *id,
                             struct err *e);
 
-/* Questions are known by their ordinal: a key may stand twice. Writes them once per dataset. */
+/* Questions are known by their ordinal, their place in qs[]: a key may stand twice. Writes what is
+ * not there yet; an entry without a key is left out (another shard's). */
 struct results_question { const char *key, *image, *text, *reference, *category; };
 enum status results_questions(struct results *r, int64_t dataset,
                               const struct results_question *qs, size_t n, struct err *e);
@@ -173,5 +176,19 @@ enum status results_runs(struct results *r, struct arena *a, struct results_run_
 /* One reply as stored, for `show`: reply->text and error in the arena; *found false if none. */
 enum status results_reply_find(struct results *r, int64_t run, size_t ordinal, struct arena *a,
                                struct results_reply *reply, bool *found, struct err *e);
+
+/* ---- many stores into one (merge.c) ---- */
+
+struct results_merged {
+    size_t stores;              /* that were read, `out` included */
+    size_t runs, replies;       /* in `out` now */
+};
+/* Joins the stores in[n], and out's own rows where out is there, into out: by what a run is and by
+ * question, whatever the order. A reply wins over a failure. Scores are kept where one store holds all
+ * of a run; else they are to be made again.
+ * ERR_DATA, naming both stores, when two hold different replies of one run to one question. out is
+ * replaced as a whole, or left as it was. */
+enum status results_merge(const char *out, const char *const *in, size_t n,
+                          struct results_merged *what, struct err *e);
 
 #endif

@@ -2,8 +2,9 @@
  *
  * Durability: a WAL. What is committed survives the end of this process, however it ends; one commit
  * a second (so, with steps of a second, each) also waits until the disk has all so far, and survives a
- * power cut: a tiny model makes hundreds of steps a second, and would only wait. The lock file
- * PATH-lock is held with flock() by whoever writes and holds its pid, for the message to others.
+ * power cut: a tiny model makes hundreds of steps a second, and would only wait. On a network file
+ * system, where WAL must not be, a rollback journal, and every commit waits. The lock file PATH-lock is
+ * held with flock() by whoever writes and holds its pid and host, for the message to others.
  *
  * Migrations: user_version counts; step k of migrations[] takes version k to k + 1, each in its own
  * transaction. Version 0 with no table is a new file; anything else without our application_id is
@@ -122,56 +123,95 @@ static enum status find_id(struct results *r, sqlite3_stmt *q, int64_t *out, boo
 
 /* ---- open ------------------------------------------------------------------------------------ */
 
-static enum status take_lock(struct results *r, struct err *e)
+/* "another llava-eval (process 12 on node3) is writing": what the lock file's holder wrote there. */
+static enum status say_holder(struct results *r, struct err *e)
+{
+    char text[320] = "", here[256] = "";
+    ssize_t n = read(r->lock, text, sizeof text - 1);
+    char *host = n > 0 ? strchr(text, '\n') : NULL;
+
+    gethostname(here, sizeof here - 1);
+    if (host) {
+        *host++ = '\0';
+        host[strcspn(host, "\n")] = '\0';
+    }
+    bool elsewhere = host && *host && strcmp(host, here);
+    return err_set(e, ERR_INTERNAL, "%s: another llava-eval (process %s%s%s) is writing this store: "
+                   "wait for it, or name another with --db", r->path, *text ? text : "?",
+                   elsewhere ? " on " : "", elsewhere ? host : "");
+}
+
+enum status results_take_lock(struct results *r, struct err *e)
 {
     struct arena a = { 0 };
     const char *path = arena_fmt(&a, "%s-lock", r->path);
-    char pid[32] = "";
+    char text[320], host[256] = "";
 
     r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (r->lock < 0) {
         err_set(e, ERR_INTERNAL, "%s: cannot be written (%s): name another store with --db", r->path,
                 strerror(errno));
     } else if (flock(r->lock, LOCK_EX | LOCK_NB)) {
-        ssize_t n = read(r->lock, pid, sizeof pid - 1);
-        err_set(e, ERR_INTERNAL, "%s: another llava-eval (process %.*s) is writing this store: wait "
-                "for it, or name another with --db", r->path, n > 0 ? (int)strcspn(pid, "\n") : 1,
-                n > 0 ? pid : "?");
+        if (errno == EWOULDBLOCK)
+            say_holder(r, e);
+        else
+            err_set(e, ERR_INTERNAL, "%s: this file system cannot lock files (%s): name a store on "
+                    "another with --db", r->path, strerror(errno));
     } else if (ftruncate(r->lock, 0) == 0) {
-        int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
-        if (write(r->lock, pid, (size_t)n) != n)
-            lseek(r->lock, 0, SEEK_SET);    /* only the message to others lacks the number */
+        gethostname(host, sizeof host - 1);
+        int n = snprintf(text, sizeof text, "%ld\n%s\n", (long)getpid(), host);
+        if (write(r->lock, text, (size_t)n) != n)
+            lseek(r->lock, 0, SEEK_SET);    /* only the message to others lacks it */
     }
     arena_free(&a);
     return e->code;
 }
 
-/* Opens r->path. SQLite reads a file in WAL mode only where it may put its own two files next to
- * it; in a folder that cannot be written, a store that was closed well (no -wal) is read as a file
- * that nobody can change. */
-static int open_database(struct results *r, bool write)
+/* Is the file in WAL mode, by its header? */
+static bool is_wal(const char *path)
+{
+    unsigned char head[20] = { 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    bool wal = fd >= 0 && read(fd, head, sizeof head) == sizeof head && head[18] == 2;
+    if (fd >= 0)
+        close(fd);
+    return wal;
+}
+
+/* SQLite reads a file in WAL mode only where it may put its own two files next to it, and only who may
+ * write takes them away again: so a reader opens the store as a writer would, and then keeps to
+ * reading (query_only). In a folder that cannot be written, and on a network file system, a store that
+ * was closed well (nothing in its -wal) is read as a file that nobody can change. */
+void results_uri(const char *path, bool write, struct str *out)
 {
     struct arena a = { 0 };
-    struct str name;
-    const char *slash = strrchr(r->path, '/');
-    int flags = write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+    const char *slash = strrchr(path, '/');
+    const char *dir = !slash ? "." : slash == path ? "/"
+                    : arena_strn(&a, path, (size_t)(slash - path));
+    bool writable = eaccess(dir, W_OK) == 0 && eaccess(path, W_OK) == 0;
+    bool still = !write && file_size(arena_fmt(&a, "%s-wal", path)) <= 0 &&
+                 (!writable || (results_network_of(path) && is_wal(path)));
 
-    str_init(&name, 16 * strlen(r->path) + 64);
-    str_add(&name, r->path);
-    if (!write && !file_exists(arena_fmt(&a, "%s-wal", r->path)) &&
-        eaccess(!slash ? "." : slash == r->path ? "/"
-                : arena_strn(&a, r->path, (size_t)(slash - r->path)), W_OK) != 0) {
-        flags |= SQLITE_OPEN_URI;
-        str_clear(&name);
-        str_add(&name, "file:");
-        for (const char *p = r->path; *p; p++)
-            str_addf(&name, strchr("%?#", *p) ? "%%%02X" : "%c", (unsigned char)*p);
-        str_add(&name, "?immutable=1");
-    }
-    int rc = name.failed || a.failed ? SQLITE_NOMEM
-             : sqlite3_open_v2(name.at, &r->db, flags, NULL);
-    str_free(&name);
+    str_add(out, path[0] == '/' ? "file://" : "file:");
+    for (const char *p = path; *p; p++)
+        str_addf(out, strchr("%?#", *p) ? "%%%02X" : "%c", (unsigned char)*p);
+    str_add(out, write ? "?mode=rwc" : still ? "?immutable=1" : writable ? "?mode=rw"
+            : "?mode=ro");
+    out->failed = out->failed || a.failed;
     arena_free(&a);
+}
+
+static int open_database(struct results *r, bool write)
+{
+    struct str uri;
+
+    str_init(&uri, RESULTS_URI_LIMIT);
+    results_uri(r->path, write, &uri);
+    int rc = uri.failed ? SQLITE_NOMEM
+             : sqlite3_open_v2(uri.at, &r->db, SQLITE_OPEN_URI | SQLITE_OPEN_READWRITE |
+                               SQLITE_OPEN_CREATE, NULL);
+    str_free(&uri);
     return rc;
 }
 
@@ -183,7 +223,7 @@ static enum status pragma_int(struct results *r, const char *sql, int64_t *out, 
            : find_id(r, q, out, &found, "opening it", e);
 }
 
-static enum status migrate(struct results *r, bool may_write, struct err *e)
+enum status results_migrate(struct results *r, bool may_write, struct err *e)
 {
     int64_t version = 0, id = 0, tables = 0;
 
@@ -214,6 +254,30 @@ static enum status migrate(struct results *r, bool may_write, struct err *e)
     return e->code;
 }
 
+/* Exclusive while the mode changes: a file that was in WAL mode is then read without shared memory. */
+static const char to_network[] = "PRAGMA locking_mode=EXCLUSIVE";
+static const char on_network[] =
+    "PRAGMA journal_mode=DELETE; PRAGMA locking_mode=NORMAL; PRAGMA foreign_keys=ON;"
+    "SELECT count(*) FROM model";
+static const char on_disk[] =
+    "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON";
+
+enum status results_connect(struct results *r, bool write, struct err *e)
+{
+    static const char doing[] = "opening it";
+
+    r->network = results_network_of(r->path);
+    if (open_database(r, write) != SQLITE_OK)
+        return results_fail(r, e, doing);
+    sqlite3_extended_result_codes(r->db, 1);
+    sqlite3_busy_timeout(r->db, BUSY_MS);
+    if (write && r->network)
+        results_exec(r, to_network, doing, e);
+    if (e->code == OK && results_migrate(r, write, e) == OK)
+        results_exec(r, !write ? "PRAGMA query_only=ON" : r->network ? on_network : on_disk, doing, e);
+    return e->code;
+}
+
 enum status results_open(struct results **out, const char *path, enum results_mode mode,
                          struct err *e)
 {
@@ -229,23 +293,19 @@ enum status results_open(struct results **out, const char *path, enum results_mo
     if (!write && !file_exists(path))
         err_set(e, ERR_DATA, "%s: no such store: run something first, or name another with --db",
                 path);
-    else if (!write || take_lock(r, e) == OK) {
-        if (open_database(r, write) != SQLITE_OK)
-            results_fail(r, e, "opening it");
-        else {
-            sqlite3_extended_result_codes(r->db, 1);
-            sqlite3_busy_timeout(r->db, BUSY_MS);
-            if (migrate(r, write, e) == OK)
-                results_exec(r, write ? "PRAGMA journal_mode=WAL;"
-                             "PRAGMA foreign_keys=ON" : "PRAGMA query_only=ON", "opening it", e);
-        }
-    }
+    else if (!write || results_take_lock(r, e) == OK)
+        results_connect(r, write, e);
     if (e->code != OK) {
         results_close(r);
         return e->code;
     }
     *out = r;
     return OK;
+}
+
+const char *results_network(const struct results *r)
+{
+    return r->network;
 }
 
 void results_close(struct results *r)
@@ -332,9 +392,12 @@ static enum status add_questions(struct results *r, int64_t dataset,
     sqlite3_stmt *q;
 
     if (results_prepare(r, &q, "INSERT INTO question (dataset, ordinal, key, image, text, reference,"
-                        " category) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", doing, e) != OK)
+                        " category) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING", doing,
+                        e) != OK)
         return e->code;
     for (size_t i = 0; i < n && e->code == OK; i++) {
+        if (!qs[i].key)
+            continue;
         sqlite3_bind_int64(q, 1, dataset);
         sqlite3_bind_int64(q, 2, (sqlite3_int64)i);
         results_bind(q, 3, qs[i].key);
@@ -432,14 +495,15 @@ enum status results_run_finish(struct results *r, int64_t run, struct err *e)
 
 /* ---- replies --------------------------------------------------------------------------------- */
 
-/* Flushing a commit flushes those before it: the WAL is one file. */
+/* Flushing a commit flushes those before it: the WAL is one file. A rollback journal is one a commit. */
 enum status results_begin(struct results *r, struct err *e)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     bool flush = now.tv_sec != r->flushed;
 
-    if (results_exec(r, flush ? "PRAGMA synchronous=FULL; BEGIN IMMEDIATE"
+    if (results_exec(r, r->network ? "PRAGMA synchronous=EXTRA; BEGIN IMMEDIATE"
+                        : flush ? "PRAGMA synchronous=FULL; BEGIN IMMEDIATE"
                               : "PRAGMA synchronous=NORMAL; BEGIN IMMEDIATE",
                      "beginning to write", e) != OK)
         return e->code;

@@ -260,8 +260,41 @@ TEST(options_take_the_shard_from_slurm)
     setenv("SLURM_ARRAY_TASK_MIN", "10", 1);
     setenv("SLURM_ARRAY_TASK_STEP", "2", 1);
     check_shard("run --model m", 3, 5);                     /* 10 12 14 16 18 */
-    setenv("SLURM_ARRAY_TASK_ID", "9", 1);
-    check_shard("run --model m", 1, 1);                     /* nonsense is no shard */
+    setenv("SLURM_ARRAY_TASK_ID", "13", 1);                 /* an array with holes is no cut */
+    struct options o;
+    struct err e;
+    CHECK_INT(parse(&o, "run --model m", &e), ERR_USAGE);
+    CHECK(strstr(e.text, "SLURM_ARRAY_TASK_ID 13 is none of SLURM_ARRAY_TASK_COUNT 5 tasks from 10 in "
+                 "steps of 2") != NULL);
+    options_free(&o);
+    check_shard("run --model m --shard 1/1", 1, 1);
+    setenv("SLURM_ARRAY_TASK_ID", "20", 1);
+    CHECK_INT(parse(&o, "run --model m", &e), ERR_USAGE);
+    options_free(&o);
+}
+
+static void check_store(const char *line, const char *db)
+{
+    struct options o;
+    struct err e;
+    CHECK_OK(parse(&o, line, &e), e);
+    CHECK_STR(o.db, db);
+    options_free(&o);
+}
+
+TEST(options_give_each_task_a_store_of_its_own)
+{
+    bare();
+    check_store("run --model m", "llava-eval.db");
+    check_store("run --model m --shard 2/3", "llava-eval.db");
+    check_store("run --model m --shard 2/3 --db a/{shard}.db", "a/2-of-3.db");
+    check_store("run --model m --db a/{shard}.db", "a/1-of-1.db");
+    check_store("leaderboard --db a/{shard}.db", "a/{shard}.db");
+    setenv("SLURM_PROCID", "2", 1);
+    setenv("SLURM_NTASKS", "4", 1);
+    check_store("run --model m", "llava-eval.3-of-4.db");
+    check_store("run --model m --db x.db", "x.db");
+    check_store("run --model m --db {shard}", "3-of-4");
 }
 
 TEST(options_run_the_demonstration_without_a_model)

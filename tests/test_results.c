@@ -756,3 +756,140 @@ TEST(results_leaderboard_knows_other_data)
     results_close(r);
     arena_free(&a);
 }
+
+/* ---- on a network ---------------------------------------------------------------------------- */
+
+TEST(results_know_local_disks)
+{
+    CHECK(results_network_of("x.db") == NULL);              /* tests run on a local one */
+    CHECK(results_network_of("/x.db") == NULL);
+    CHECK(results_network_of("no/such/folder/x.db") == NULL);
+}
+
+/* ---- merging --------------------------------------------------------------------------------- */
+
+/* A store with one run of a model, replies texts[N] (NULL: none; "!": failed), begun at `started`. */
+static void make_part(const char *path, const char *label, const char *connector,
+                      const char *started, const char *const *texts)
+{
+    struct err e = { 0 };
+    struct results *r = NULL;
+    struct results_model m = a_model;
+    struct results_question qs[N] = { 0 };
+    int64_t model, dataset, run;
+    m.label = label;
+    m.connector = connector;
+    for (size_t i = 0; i < N; i++)
+        if (texts[i])
+            qs[i] = (struct results_question){ "key", NULL, "Is it?", "yes", "" };
+    CHECK_OK(results_open(&r, path, RESULTS_WRITE, &e), e);
+    CHECK_OK(results_model(r, &m, &model, &e), e);
+    CHECK_OK(results_dataset(r, &a_dataset, &dataset, &e), e);
+    CHECK_OK(results_questions(r, dataset, qs, N, &e), e);
+    struct results_run it = a_run(model, dataset);
+    CHECK_OK(results_run(r, &it, false, &run, &e), e);
+    CHECK_OK(results_begin(r, &e), e);
+    for (size_t i = 0; i < N; i++)
+        if (texts[i])
+            reply(r, run, i, strcmp(texts[i], "!") ? texts[i] : NULL, &e);
+    CHECK_OK(results_commit(r, &e), e);
+    CHECK_OK(results_run_finish(r, run, &e), e);
+    char sql[100];
+    snprintf(sql, sizeof sql, "UPDATE run SET started = '%s' WHERE id = %lld", started,
+             (long long)run);
+    CHECK(sqlite3_exec(r->db, sql, NULL, NULL, NULL) == SQLITE_OK);
+    results_close(r);
+}
+
+static enum status merge(const char *out, const char *a, const char *b, struct err *e)
+{
+    struct results_merged what;
+    const char *in[] = { a, b };
+    err_clear(e);
+    return results_merge(out, in, b ? 2 : 1, &what, e);
+}
+
+static const char *text_of(int run, int ordinal)            /* out of x.db */
+{
+    static char text[100];
+    char sql[200];
+    sqlite3 *db = NULL;
+    sqlite3_stmt *q = NULL;
+    snprintf(sql, sizeof sql, "SELECT coalesce(text, 'failed') FROM reply WHERE run = %d AND ordinal ="
+             " %d", run, ordinal);
+    snprintf(text, sizeof text, "none");
+    if (sqlite3_open("x.db", &db) == SQLITE_OK &&
+        sqlite3_prepare_v2(db, sql, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW)
+        snprintf(text, sizeof text, "%s", (const char *)sqlite3_column_text(q, 0));
+    sqlite3_finalize(q);
+    sqlite3_close(db);
+    return text;
+}
+
+TEST(results_merge_joins_by_run_and_question)
+{
+    struct err e = { 0 };
+    const char *first[N] = { "a0", "!", "a2", "!" }, *second[N] = { NULL, "b1", "a2", "!", "b4" };
+    make_part("1.db", "tiny", "linear", "2026-01-02", first);
+    make_part("2.db", "tiny", "linear", "2026-01-01", second);
+    make_part("2.db", "early", "mlp2x_gelu", "2025-12-31", second);
+    for (int round = 0; round < 4; round++) {               /* whatever the order; and once more */
+        if (round != 3)
+            remove("x.db");
+        CHECK_OK(merge("x.db", round % 2 ? "2.db" : "1.db", round % 2 ? "1.db" : "2.db", &e), e);
+        CHECK_INT(ask("SELECT count(*) FROM run"), 2);
+        CHECK_INT(ask("SELECT count(*) FROM model WHERE id = 1 AND label = 'early'"), 1);
+        CHECK_INT(ask("SELECT started = '2026-01-01' FROM run WHERE model = 2"), 1);
+        CHECK_STR(text_of(2, 0), "a0");
+        CHECK_STR(text_of(2, 1), "b1");                     /* a reply wins over a failure */
+        CHECK_STR(text_of(2, 2), "a2");
+        CHECK_STR(text_of(2, 3), "failed");
+        CHECK_STR(text_of(2, 4), "b4");
+        CHECK_INT(ask("SELECT count(*) FROM reply WHERE run = 2"), 5);
+        CHECK_INT(ask("SELECT count(*) FROM question"), 5);
+        CHECK(is_whole());
+    }
+    CHECK(!file_exists("x.db-merging") && !file_exists("x.db-wal"));
+    results_close(open_store(RESULTS_WRITE, &e));
+}
+
+TEST(results_merge_refuses_what_contradicts)
+{
+    struct err e = { 0 };
+    const char *first[N] = { "a0", "a1" }, *second[N] = { NULL, "b1" }, *third[N] = { [7] = "c7" };
+    make_part("1.db", "tiny", "linear", "2026-01-01", first);
+    make_part("2.db", "tiny", "linear", "2026-01-01", second);
+    make_part("3.db", "tiny", "linear", "2026-01-01", third);
+    CHECK_OK(merge("x.db", "3.db", NULL, &e), e);
+    CHECK_INT(merge("x.db", "1.db", "2.db", &e), ERR_DATA);
+    CHECK_STR(e.text, "1.db and 2.db contradict each other: to question key of pope:test, the same run "
+              "of tiny replies \"a1\" in the one, \"b1\" in the other; leave out the one that is wrong");
+    CHECK_INT(ask("SELECT count(*) FROM reply"), 1);        /* as it was */
+    CHECK_OK(merge("x.db", "1.db", NULL, &e), e);
+    CHECK_INT(merge("x.db", "2.db", NULL, &e), ERR_DATA);
+    CHECK(!strncmp(e.text, "x.db and 2.db contradict", 24));
+    CHECK_INT(merge("new.db", "2.db", "none.db", &e), ERR_DATA);
+    CHECK(!strncmp(e.text, "none.db: no such store", 22) && !file_exists("new.db"));
+    err_clear(&e);
+    struct results *busy = open_store(RESULTS_WRITE, &e);   /* a run goes on in it */
+    CHECK_INT(merge("x.db", "3.db", NULL, &e), ERR_INTERNAL);
+    CHECK(strstr(e.text, "is writing this store") != NULL);
+    results_close(busy);
+}
+
+TEST(results_merge_keeps_scores_of_what_is_whole)
+{
+    struct err e = { 0 };
+    struct results_score score = { .metric = "f1", .value = 10, .stderror = NAN, .n = 2 };
+    const char *first[N] = { "a0", "a1" }, *second[N] = { [2] = "b2" };
+    make_part("1.db", "tiny", "linear", "2026-01-01", first);
+    make_part("2.db", "tiny", "linear", "2026-01-01", second);
+    struct results *r = NULL;
+    CHECK_OK(results_open(&r, "1.db", RESULTS_WRITE, &e), e);
+    CHECK_OK(results_scores(r, 1, &score, 1, &e), e);
+    results_close(r);
+    CHECK_OK(merge("x.db", "1.db", NULL, &e), e);
+    CHECK_INT(ask("SELECT value = 10 FROM score"), 1);
+    CHECK_OK(merge("x.db", "1.db", "2.db", &e), e);         /* no longer the whole */
+    CHECK_INT(ask("SELECT count(*) FROM score"), 0);
+}

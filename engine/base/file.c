@@ -135,6 +135,21 @@ enum status file_write(const char *path, const void *bytes, size_t n, struct err
     return e->code;
 }
 
+enum status file_replace(const char *made, const char *path, struct err *e)
+{
+    int fd = open(made, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return failed(e, "open", made);
+    if (fsync(fd) != 0)
+        failed(e, "write", made);
+    close(fd);
+    if (e->code == OK && rename(made, path) != 0)
+        failed(e, "replace", path);
+    if (e->code == OK)
+        sync_folder_of(path);
+    return e->code;
+}
+
 bool file_exists(const char *path)
 {
     struct stat st;

@@ -23,6 +23,9 @@ void file_forget(const void *at, size_t n);
 /* Writes to path.tmp-PID, flushes to disk, renames: readers see the old file or the new one. */
 enum status file_write(const char *path, const void *bytes, size_t n, struct err *e);
 
+/* Flushes what was made to disk and renames it over path. */
+enum status file_replace(const char *made, const char *path, struct err *e);
+
 bool file_exists(const char *path);                     /* anything at all */
 bool file_is_dir(const char *path);
 int64_t file_size(const char *path);                    /* -1: not there or no regular file */

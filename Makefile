@@ -110,7 +110,7 @@ HOST_TESTS := $(call HOST,$(wildcard tests/cuda_host/test_*.c tests/cuda_host/te
 HOST_OPS  := $(call HOST,tests/test_ops.c tests/test_model.c)
 LIBS_HOST := $(filter-out $(LIBS_CUDA),$(LIBS_ENGINE)) -rdynamic -ldl
 
-.PHONY: all about deps demo test check test-gpu engine-tools install uninstall clean help fuzz bench man FORCE
+.PHONY: all about deps demo test check test-gpu engine-tools install uninstall clean help fuzz torture bench man FORCE
 
 all: about llava-eval  #: build ./llava-eval (the default)
 
@@ -157,6 +157,15 @@ $(B)/cuda-host/llava-eval: $(HARNESS) $(CUDA_HOST) $(B)/libllava.a
 
 $(B)/store-dump: $(call objects,tests/tools/store_dump.c)
 	$(LINK) $^ -lsqlite3 $(LDLIBS)
+
+# A machine that fails on demand, and a tool that damages files: for tests/faults/torture.sh.
+$(B)/faults.so: tests/faults/faults.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 -g -fPIC -shared $< -o $@ -ldl
+
+$(B)/damage: tests/faults/damage.c
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE $(WARNINGS) -O2 $< -o $@
 
 $(B)/%.c.o: %.c
 	@mkdir -p $(@D)
@@ -236,7 +245,7 @@ test: deps  #: all tests that need neither GPU nor network; SANITIZE=1 runs them
 	@$(MAKE) --no-print-directory check
 
 check: about $(B)/llava-eval $(B)/unit-tests $(B)/test-ops $(B)/cuda-host/test-ops $(B)/cuda-host/kernel-tests \
-       $(B)/cuda-host/llava-eval $(B)/store-dump
+       $(B)/cuda-host/llava-eval $(B)/store-dump $(B)/faults.so $(B)/damage
 	@B=$(B) CC="$(CC)" sh tests/run.sh $(T)
 
 test-gpu: $(B)/test-ops $(B)/llava-eval $(B)/store-dump  #: the same on a real GPU, and under compute-sanitizer where it works
@@ -245,6 +254,11 @@ test-gpu: $(B)/test-ops $(B)/llava-eval $(B)/store-dump  #: the same on a real G
 # What a GPU machine without the harness's libraries needs: build/tools/{test-ops,bench-engine}.
 engine-tools:  #: test-ops and the engine's bench, with nothing but the compilers, CUDA, libjpeg and sentencepiece
 	@$(MAKE) --no-print-directory B=build/tools JPEG_ONLY=1 build/tools/test-ops build/tools/bench-engine
+
+torture: all $(B)/store-dump $(B)/faults.so $(B)/damage  #: kill, starve and damage it: ten minutes
+	@rm -rf build/torture; mkdir -p build/torture
+	@cd build/torture && ROOT=$(CURDIR) PROGRAM=$(CURDIR)/$(B)/llava-eval B=$(CURDIR)/$(B) HOME=$(CURDIR)/build/torture \
+	    XDG_CACHE_HOME=$(CURDIR)/build/torture/cache sh $(CURDIR)/tests/faults/torture.sh full
 
 fuzz:  #: build the fuzz targets (clang) into build/fuzz
 	@sh tests/fuzz/build.sh

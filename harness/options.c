@@ -307,7 +307,7 @@ static const struct option_text {
       "add the difference to this line (LLaVA-1.5-7B, say, or LABEL:SET), and the mean ratio to it" },
     { "json", NULL, 0, NULL, FLAG, AT(json), 0, 0,
       SCORE | MERGE | JUDGE | LEADERBOARD | COMPARE | SHOW | ASK | INSPECT | LIST | BENCH | DOCTOR,
-      G_OUT,       "JSON on stdout" },
+      G_OUT, "JSON on stdout" },
     { "man", NULL, 0, NULL, FLAG, AT(man), 0, 0, HELP, G_OUT, "the manual page, as troff" },
     { "completion", NULL, 0, NULL, FLAG, AT(completion), 0, 0, HELP, G_OUT,
       "completion for bash" },

@@ -327,6 +327,13 @@ static enum status find_run(const struct options *o, const struct devices *d, co
         .decode = decode_settings(o, b, a), .program = llava_eval_version,
         .device = devices_describe(d), .host = host,
     };
+    const char *before = NULL;
+    if (results_run_over_other_data(store, &rr, a, &before, e) != OK)
+        return e->code;
+    if (before)
+        say_warning("%s:%s %s: the question files have changed since this was asked: their hash is "
+                    "%.12s, it was %.12s; all is asked anew, the old run stays", b->name, s->name,
+                    label, s->hash, before);
     return results_run(store, &rr, o->fresh, run_id, e);
 }
 

@@ -54,7 +54,7 @@ static const char prepare_sql[] =
     " PRIMARY KEY (benchmark, split, hash));"
     "CREATE TEMP TABLE run_seen (key, benchmark, split, hash, prompt_hash, image_mode, dtype, decode,"
     " age, began, prompts, conversation, dtype_note, program, device, host, started, finished, n_open,"
-    " PRIMARY KEY (key, benchmark, split, hash, prompt_hash, image_mode, dtype, decode, age));"
+    " place, PRIMARY KEY (key, benchmark, split, hash, prompt_hash, image_mode, dtype, decode, age));"
     "CREATE TEMP TABLE map (src INTEGER PRIMARY KEY, dst, dataset);"
     "CREATE TEMP TABLE part (store, src, dst, n, n_text, scored);";
 
@@ -72,11 +72,12 @@ static const char survey_sql[] =
     " official = min(official, excluded.official);"
     "INSERT INTO temp.run_seen SELECT " MODEL_KEY ", d.benchmark, d.split, d.hash, r.prompt_hash,"
     " r.image_mode, r.dtype, r.decode, " AGE ", " BEGAN ", r.prompts, r.conversation, r.dtype_note,"
-    " r.program, r.device, r.host, r.started, r.finished, r.finished IS NULL"
+    " r.program, r.device, r.host, r.started, r.finished, r.finished IS NULL, r.id"
     " FROM src.run r JOIN src.model m ON m.id = r.model JOIN src.dataset d ON d.id = r.dataset"
     " WHERE true ON CONFLICT DO UPDATE SET " EARLIER("prompts") ", " EARLIER("conversation") ", "
     EARLIER("dtype_note") ", " EARLIER("program") ", " EARLIER("device") ", " EARLIER("host") ", "
     EARLIER("started") ", began = min(began, excluded.began), n_open = n_open + excluded.n_open,"
+    " place = min(place, excluded.place),"
     " finished = CASE WHEN excluded.finished > coalesce(finished, '') THEN excluded.finished"
     " ELSE finished END;";
 
@@ -86,8 +87,8 @@ static const char lay_out_sql[] =
     " connector, label, config, n_parameters FROM temp.model_seen ORDER BY first, place, label, key;"
     "INSERT INTO main.dataset (benchmark, split, hash, official, n) SELECT benchmark, split, hash,"
     " official, n FROM temp.dataset_seen ORDER BY place, benchmark, split, hash;"
-    "CREATE TEMP TABLE run_at AS SELECT row_number() OVER (ORDER BY s.age = '', s.began, m.id, d.id,"
-    " s.prompt_hash, s.image_mode, s.dtype, s.decode) AS id, m.id AS model, d.id AS dataset, s.*"
+    "CREATE TEMP TABLE run_at AS SELECT row_number() OVER (ORDER BY s.age = '', s.began, s.place, m.id,"
+    " d.id, s.prompt_hash, s.image_mode, s.dtype, s.decode) AS id, m.id AS model, d.id AS dataset, s.*"
     " FROM temp.run_seen s JOIN main.model m ON " MODEL_KEY " = s.key JOIN main.dataset d ON"
     " d.benchmark = s.benchmark AND d.split = s.split AND d.hash = s.hash;"
     "CREATE UNIQUE INDEX temp.run_place ON run_at (key, benchmark, split, hash, prompt_hash,"

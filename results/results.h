@@ -59,6 +59,10 @@ struct results_run {
 /* The newest run with the same identity, or a new one; fresh: always a new one. */
 enum status results_run(struct results *r, const struct results_run *run, bool fresh, int64_t *id,
                         struct err *e);
+/* Before results_run: was such a run made over other question files of the same split, and none over
+ * these? *hash, in the arena, is theirs; NULL when not. */
+enum status results_run_over_other_data(struct results *r, const struct results_run *run,
+                                        struct arena *a, const char **hash, struct err *e);
 /* Notes that all questions asked were answered, and when. */
 enum status results_run_finish(struct results *r, int64_t run, struct err *e);
 

@@ -443,6 +443,31 @@ static void bind_identity(sqlite3_stmt *q, const struct results_run *run)
     results_bind(q, 6, run->decode);
 }
 
+enum status results_run_over_other_data(struct results *r, const struct results_run *run,
+                                        struct arena *a, const char **hash, struct err *e)
+{
+    static const char doing[] = "looking for runs";
+    sqlite3_stmt *q;
+
+    *hash = NULL;
+    if (results_prepare(r, &q, "SELECT d.hash FROM dataset mine JOIN dataset d ON d.benchmark ="
+                        " mine.benchmark AND d.split = mine.split AND d.id <> mine.id JOIN run x ON"
+                        " x.dataset = d.id WHERE mine.id = ?2 AND x.model = ?1 AND x.prompt_hash = ?3"
+                        " AND x.image_mode = ?4 AND x.dtype = ?5 AND x.decode = ?6 AND NOT EXISTS"
+                        " (SELECT 1 FROM run y WHERE y.model = ?1 AND y.dataset = ?2 AND"
+                        " y.prompt_hash = ?3 AND y.image_mode = ?4 AND y.dtype = ?5 AND y.decode = ?6)"
+                        " ORDER BY x.id DESC LIMIT 1", doing, e) != OK)
+        return e->code;
+    bind_identity(q, run);
+    int rc = sqlite3_step(q);
+    if (rc == SQLITE_ROW)
+        *hash = results_text(a, q, 0);
+    else if (rc != SQLITE_DONE)
+        results_fail(r, e, doing);
+    sqlite3_finalize(q);
+    return e->code;
+}
+
 enum status results_run(struct results *r, const struct results_run *run, bool fresh, int64_t *id,
                         struct err *e)
 {

@@ -81,7 +81,7 @@ static void *next(const char *name)
         abort();
     return p;
 }
-#define NEXT(name) ((__typeof__(&name))next(#name))
+#define NEXT(name) (__extension__(__typeof__(&name))next(#name))
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 

@@ -53,14 +53,15 @@ kills() {   # COUNT OPTION...: kills a run again and again until it is done, ove
     note "kill -9 at $n moments"
     "$PROGRAM" run "$@" --db whole.db -q >whole.txt || fail "an undisturbed run fails"
     replies whole.db >whole.replies
-    k=0 done_with=0
-    while [ $k -lt "$n" ]; do
+    k=0 round=0 done_with=0
+    while [ $k -lt "$n" ] && [ $round -lt $((20 * n)) ]; do
+        round=$((round + 1))
         "$PROGRAM" run "$@" --db killed.db -q >k.txt 2>k.err &
         pid=$!
-        sleep "0.$(printf %02d $((10 + $(drawn 90 "$n" $k))))"
+        sleep "0.$(printf %02d $((5 + $(drawn 90 "$n" $round))))"
         stored killed.db >acknowledged || : >acknowledged   # a reader saw these: they were committed
         if kill -9 $pid 2>/dev/null; then k=$((k + 1)); fi
-        set +e; wait $pid; status=$?; set -e
+        set +e; wait $pid 2>/dev/null; status=$?; set -e
         stored killed.db >after || : >after
         [ -z "$(sort acknowledged >a1; sort after >a2; comm -23 a1 a2)" ] || wrong "kill $k: a committed reply is lost"
         [ "$(cut -f1,2 after | sort | uniq -d | wc -l)" = 0 ] || wrong "kill $k: a reply stands twice"
@@ -73,6 +74,7 @@ kills() {   # COUNT OPTION...: kills a run again and again until it is done, ove
             wrong "kill $k: status $status: $(tail -n 1 k.err)"
         fi
     done
+    [ $k -ge "$n" ] || wrong "killed $k times only"
     "$PROGRAM" run "$@" --db killed.db -q >k.txt 2>k.err || wrong "the run after the last kill: $(tail -n 1 k.err)"
     cmp -s k.txt whole.txt || wrong "the table after the last kill differs"
     replies killed.db | cmp -s - whole.replies || wrong "the replies after the last kill differ"

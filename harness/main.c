@@ -1,5 +1,6 @@
 /* main.c -- verb -> function, status -> exit status; and the last word on standard output. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,11 +75,21 @@ static enum status close_output(struct err *e)
     return e->code;
 }
 
+/* Standard files that the caller closed are opened again, so that no file of ours gets their number
+ * and with it what is printed; the wrong way, so that writing still fails. */
+static void fill_standard_files(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
     struct err e = { 0 };
 
+    fill_standard_files();
     signal(SIGPIPE, SIG_IGN);                               /* a server or a reader that leaves */
     signal(SIGXFSZ, SIG_IGN);                               /* a file limit is an error like others */
     enum status status = options_parse(&o, argc, argv, &e);

@@ -9,8 +9,10 @@
  *     FAULT_STATFS=X  every folder lies on the file system with this magic number (NFS: 0x6969)
  *     FAULT_CLOCK=S   the wall clock jumps back by S seconds after its tenth reading
  *
- * Only calls that the program and its libraries make by name are seen; those inside libc are not. Of
- * SQLite's steps only the program's own count: one inside sqlite3_exec cannot fail by itself. */
+ * Only calls that the program and its libraries make by name are seen; those inside libc are not, nor
+ * what happens before main(). Memory that C++ and OpenMP ask for does not fail: protobuf, below
+ * sentencepiece, and libgomp end the process, and nothing of ours can help it. Of SQLite's steps only
+ * the program's own count: one inside sqlite3_exec cannot fail by itself. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -30,7 +32,7 @@ static const char *const names[] = { "none", "malloc", "open", "write", "fsync",
 
 static enum kind wanted;
 static long fail_at, quota = -1, magic, clock_back;
-static bool stays;
+static bool stays, began;
 static atomic_long count, written, readings;
 
 void *__libc_malloc(size_t n);
@@ -68,7 +70,7 @@ __attribute__((destructor)) static void tell(void)
 
 static bool fails(enum kind kind)
 {
-    if (kind != wanted)
+    if (kind != wanted || !began)
         return false;
     long n = atomic_fetch_add(&count, 1) + 1;
     return fail_at && (n == fail_at || (stays && n > fail_at));
@@ -83,11 +85,42 @@ static void *next(const char *name)
 }
 #define NEXT(name) (__extension__(__typeof__(&name))next(#name))
 
+/* main() is where the counting begins. */
+static int (*real_main)(int, char **, char **);
+
+static int counted_main(int argc, char **argv, char **environment)
+{
+    began = true;
+    return real_main(argc, argv, environment);
+}
+
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*late)(void), void *stack);
+int __libc_start_main(int (*start)(int, char **, char **), int argc, char **argv, void (*init)(void),
+                      void (*fini)(void), void (*late)(void), void *stack)
+{
+    real_main = start;
+    return NEXT(__libc_start_main)(counted_main, argc, argv, init, fini, late, stack);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------- */
+
+/* Does this caller live with NULL? */
+static bool copes(void *caller)
+{
+    static const char *const cannot[] = { "libstdc++", "libsentencepiece", "libprotobuf", "libgomp" };
+    Dl_info from;
+    if (wanted != MALLOC || !began || !dladdr(caller, &from))
+        return false;
+    for (size_t i = 0; i < sizeof cannot / sizeof *cannot; i++)
+        if (strstr(from.dli_fname, cannot[i]))
+            return false;
+    return true;
+}
 
 void *malloc(size_t n)
 {
-    if (fails(MALLOC)) {
+    if (copes(__builtin_return_address(0)) && fails(MALLOC)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -96,7 +129,7 @@ void *malloc(size_t n)
 
 void *calloc(size_t n, size_t size)
 {
-    if (fails(MALLOC)) {
+    if (copes(__builtin_return_address(0)) && fails(MALLOC)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -105,7 +138,7 @@ void *calloc(size_t n, size_t size)
 
 void *realloc(void *p, size_t n)
 {
-    if (fails(MALLOC)) {
+    if (copes(__builtin_return_address(0)) && fails(MALLOC)) {
         errno = ENOMEM;
         return NULL;
     }
@@ -130,11 +163,10 @@ void *realloc(void *p, size_t n)
 OPENS(open)
 OPENS(open64)
 
-/* Is there room for n bytes more? Only what regular files hold counts. */
-static bool has_room(int fd, size_t n)
+/* Is there room for n bytes more? */
+static bool has_room(size_t n)
 {
-    struct stat st;
-    if (quota < 0 || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+    if (quota < 0)
         return true;
     return atomic_fetch_add(&written, (long)n) + (long)n <= quota;
 }
@@ -142,9 +174,9 @@ static bool has_room(int fd, size_t n)
 static bool refuses(int fd, size_t n)
 {
     struct stat st;
-    bool regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-    if ((!regular || !fails(WRITE)) && has_room(fd, n))
-        return false;
+    if (fd == STDERR_FILENO || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+        (!fails(WRITE) && has_room(n)))
+        return false;                       /* messages are not what is tested */
     errno = ENOSPC;
     return true;
 }

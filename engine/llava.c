@@ -273,6 +273,7 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
     }
     m->finished_end = &m->finished;
     device_open(&m->device, backend, type, o->dump_dir);
+    device_stage(&m->device, STAGE_HOST);                   /* loading */
     if (o->dump_dir && file_mkdirs(o->dump_dir, e) != OK)
         goto failed;
     if (checkpoint_open(&m->checkpoint, path, o, e) != OK)
@@ -297,6 +298,7 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
         err_set(e, ERR_MEMORY, "no memory for a model's description");
     if (e->code != OK)
         goto failed;
+    device_stage(&m->device, STAGE_IDLE);
     *out = m;
     return OK;
 failed:

@@ -90,7 +90,7 @@ static enum status open_splits(const struct options *o, struct split *splits, in
 }
 
 /* Under -v: where the time since the model was opened went; idle is what was spent outside of the
- * engine's steps: loading, waiting for prompts and pixels, the store, scoring. */
+ * engine: waiting for prompts and pixels, the store, scoring. */
 static void say_stages(const char *label, const struct llava *m)
 {
     struct llava_stats st;

@@ -339,8 +339,9 @@ __device__ __forceinline__ void scores_f32(float s[ROWS_WARP][HALF], const struc
     }
 }
 
+/* At least 1 block: shared memory admits two; aiming at more, sm_90's registers would spill. */
 template <int D>
-__global__ static void __launch_bounds__(ATTEND_THREADS)
+__global__ static void __launch_bounds__(ATTEND_THREADS, 1)
 attend_f32(float *out, const float *qkv, const float *k, const float *v, const struct place *all,
            const struct tile *tiles, int G, int d, int columns, float scale)
 {

@@ -37,8 +37,11 @@ fi
 check "doctor" "$B/llava-eval" doctor
 program "$B/test-ops" cuda
 
+suite=vqav2:val,gqa,vizwiz:val,scienceqa,textvqa,pope,mme,mmbench,seed,llavabench,mmvet
 demo() {                        # the demo's replies on DEVICE in DTYPE
-    "$B/llava-eval" --suite all --data "$out/data" --db "$out/$3.db" --device "$1" --dtype "$2" &&
+    "$B/llava-eval" --suite "$suite" --model demo/checkpoints/tiny-linear --model demo/checkpoints/tiny-mlp \
+        --mirror "file://$root/demo/mirror" --judge demo --data "$out/data" --db "$out/$3.db" \
+        --device "$1" --dtype "$2" &&
         "$B/store-dump" "$out/$3.db" "SELECT d.benchmark, m.label, r.ordinal, r.text FROM reply r
             JOIN run ON run.id = r.run JOIN dataset d ON d.id = run.dataset
             JOIN model m ON m.id = run.model ORDER BY 1, 2, 3" >"$out/$3.txt"

@@ -21,9 +21,8 @@ small="--suite pope --limit 8 --model $MLP --data data --offline"
 # shellcheck disable=SC2086
 small_run() { "$PROGRAM" run $small -q "$@"; }
 
-"$PROGRAM" fetch --suite all --mirror "$MIRROR" --data data -q >/dev/null 2>&1 ||
-    "$PROGRAM" fetch --suite pope,gqa,mmbench,scienceqa,textvqa,seed,mme,llavabench,mmvet,vqav2:val,vizwiz:val \
-        --mirror "$MIRROR" --data data -q >/dev/null || fail "no data"
+everything=vqav2:val,gqa,vizwiz:val,scienceqa,textvqa,pope,mme,mmbench,seed,llavabench,mmvet
+"$PROGRAM" fetch --suite $everything --mirror "$MIRROR" --data data -q >/dev/null || fail "no data"
 small_run --db good.db >good.txt || fail "an undisturbed run fails"
 replies good.db >good.replies
 
@@ -306,7 +305,7 @@ damaged_inputs() {   # ROUNDS
 # ---- what is run ------------------------------------------------------------------------------
 
 if [ "$mode" = full ]; then
-    kills 100 --suite all --data data --offline --judge demo
+    kills 100 --suite $everything --model "$LINEAR" --model "$MLP" --data data --offline --judge demo
 else
     kills 5 --suite pope,gqa --model "$MLP" --data data --offline
 fi

@@ -316,5 +316,5 @@ if [ -n "$FAULTS" ]; then
 fi
 [ "$mode" = short ] || tmpfs_full
 other_stores
-damaged_inputs "$(pick 1 20)"
+damaged_inputs "$(pick 1 24)"
 [ $failed = 0 ] || fail "$failed promises were not kept"

@@ -563,7 +563,7 @@ enum status http_to_str(const struct http_get *get, struct str *out, struct http
 enum status http_part(const struct http_get *get, const struct http_answer *same, int64_t from,
                       int64_t n, struct str *out, bool *parts, struct err *e)
 {
-    struct http_answer answer;
+    struct http_answer answer = { 0 };
     struct transfer t = { .get = get, .answer = &answer, .body = out, .fd = -1, .path = "",
                           .part_of = validator(same), .part_from = from, .part_n = n };
     *parts = *t.part_of && same->bytes > 0 && from >= 0 && n > 0 && from + n <= same->bytes;

@@ -250,6 +250,7 @@ static enum status ask_all(struct asking *run, struct err *e)
     keep_all(run, answered);
     let_all_go(unanswered);
     results_commit(run->store, run->e);
+    run->e = e;
     return e->code;
 }
 

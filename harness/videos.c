@@ -49,7 +49,8 @@ static enum status find(struct videos *v, const struct benchmark *b, const char 
     }
     if (qs->failed || v->arena.failed)
         return err_set(e, ERR_MEMORY, "%s: no memory for the questions", dir);
-    qsort(v->at, v->n, sizeof *v->at, by_video);
+    if (v->n)
+        qsort(v->at, v->n, sizeof *v->at, by_video);
     return OK;
 }
 

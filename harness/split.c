@@ -13,6 +13,7 @@
 #include "engine/base/sha256.h"
 #include "harness/run.h"
 #include "harness/say.h"
+#include "harness/unpack.h"
 
 static enum status hash_files(struct split *s, struct err *e)
 {
@@ -162,6 +163,18 @@ static enum status select_questions(struct split *s, const struct options *o, st
     return e->code;
 }
 
+/* A question file is somebody else's: what it calls an image must lie below the benchmark's folder. */
+static enum status check_images(const struct split *s, struct err *e)
+{
+    for (size_t i = 0; i < s->questions.n; i++) {
+        const char *image = s->questions.at[i].image;
+        if (image && !unpack_safe_name(image))
+            return err_set(e, ERR_DATA, "%s: a question's image is \"%.200s\", which is no plain name "
+                           "below that folder", s->dir, image);
+    }
+    return OK;
+}
+
 enum status split_open(struct split *s, const struct options *o, const struct suite_item *item,
                        struct err *e)
 {
@@ -176,7 +189,7 @@ enum status split_open(struct split *s, const struct options *o, const struct su
         return err_set(e, ERR_MEMORY, "no memory for the questions of %s", item->benchmark);
     if (s->questions.n == 0)
         return err_set(e, ERR_DATA, "%s: no question in split %s", s->dir, s->name);
-    if (select_questions(s, o, e) != OK)
+    if (check_images(s, e) != OK || select_questions(s, o, e) != OK)
         return e->code;
     return hash_files(s, e);
 }

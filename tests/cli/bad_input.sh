@@ -46,3 +46,18 @@ expect 3 "$PROGRAM" leaderboard --db text.db && says 'text.db'
 cp store.db newer.db
 query newer.db "PRAGMA user_version=999"
 expect 3 "$PROGRAM" leaderboard --db newer.db && says 'newer'
+
+# a question file that points out of the data folder: no verb reads or shows what lies there
+"$PROGRAM" fetch --suite gqa --scoring-only --mirror "$MIRROR" --data data -q >/dev/null
+for image in ../../../secret.jpg /etc/passwd 'a/../../b.jpg'; do
+    rm -rf outside && mkdir -p outside/gqa
+    sed "s|\"imageId\": *\"[^\"]*\"|\"imageId\": \"$image\"|" data/gqa/testdev_balanced_questions.json \
+        >outside/gqa/testdev_balanced_questions.json
+    echo '{"question_id":"1","text":"x"}' >answers.jsonl
+    for verb in "show --benchmark gqa --json" "score --benchmark gqa --answers answers.jsonl" \
+        "run --suite gqa --model $MLP --offline --db store.db"; do
+        # shellcheck disable=SC2086
+        expect 3 "$PROGRAM" $verb --data outside
+        says 'which is no plain name below that folder'
+    done
+done

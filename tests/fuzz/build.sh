@@ -50,8 +50,8 @@ seeds() {  # NAME: the good files
         cp demo/checkpoints/tiny-mlp/tokenizer.model "$to/demo"
         { head -c 4520 "$to/demo"; tail -c 118 "$to/demo"; } >"$to/short" ;;  # fewer pieces, whole ones
     image)
-        while read -r name offset size _; do
-            tail -c +$((offset + 1)) tests/golden/images.bin | head -c "$size" >"$to/$name"
+        while read -r picture offset size _; do
+            tail -c +$((offset + 1)) tests/golden/images.bin | head -c "$size" >"$to/$picture"
         done <tests/golden/images.txt ;;
     xlsx)
         { printf '<sst><si><t>a &lt;&#65;</t></si><si><r><t>b</t></r><rPh><t>c</t></rPh></si></sst>\377'

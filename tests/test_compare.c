@@ -212,7 +212,7 @@ static void make_mmbench(struct fixture *f)
     static const char *const rows[] = {
         "index\tquestion\thint\tA\tB\tC\tD\tanswer\tcategory\timage\tl2-category\tsplit\n",
         "1\tQ1\t\tcat\tdog\t\t\tA\tone\taaaa\tx\tdev\n2\tQ2\t\tcat\tdog\t\t\tB\ttwo\tbbbb\tx\tdev\n",
-        "3\tQ3\t\tcat\tdog\t\t\tB\ttwo\tcccc\tx\tdev\n"
+        "3\tQ3\t\tcat\tdog\t\t\tB\ttwo\tcccc\tx\tdev\n",
         "1000001\tQ1\t\tdog\tcat\t\t\tB\tone\taaaa\tx\tdev\n",
         "1000002\tQ2\t\tdog\tcat\t\t\tA\ttwo\tbbbb\tx\tdev\n",
         "1000003\tQ3\t\tdog\tcat\t\t\tA\ttwo\tcccc\tx\tdev\n" };

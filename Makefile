@@ -72,8 +72,8 @@ LINK      = $(CXX) -fopenmp -pthread $(SANITIZERS) $(LINK_HARD) $(CXXFLAGS) $(LD
 # FFmpeg's libraries cut frames out of SEED-Bench's videos. They are used where they are, and not asked
 # for by `make deps`; FFMPEG=0 leaves them out.
 ifndef FFMPEG
-FFMPEG := $(shell printf '\#include <libavcodec/avcodec.h>\n\#include <libavformat/avformat.h>\n\#include <libswscale/swscale.h>\n' \
-            | $(CC) $(CPPFLAGS) -E - >/dev/null 2>&1 && echo 1 || echo 0)
+FFMPEG := $(shell $(CC) $(CPPFLAGS) -E -x c /dev/null -include libavcodec/avcodec.h -include libavformat/avformat.h \
+            -include libswscale/swscale.h >/dev/null 2>&1 && echo 1 || echo 0)
 endif
 ifeq ($(FFMPEG),1)
 LIBS_HARNESS += -lavformat -lavcodec -lswscale -lavutil

@@ -1,44 +1,23 @@
-/* prepare.c -- a ring of image groups between worker threads and the takers.
- *
- * Group g lives in ring[g % ahead] from when a worker begins it until it is taken:
- *
- *       taken            ready or being made          not begun
- *     ---------- taking --------------------- begun -------------> n_groups
- *
- * Invariants: taking <= begun <= taking + ahead; a worker begins group `begun` and nobody else
- * writes its ring entry until `ready` is set; only a taker clears it. One lock guards all. */
+/* prepare.c -- what the worker threads of ahead.c make here: the questions about one image, each with
+ * its token ids, and the image's pixels. */
 #include "harness/prepare.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/file.h"
+#include "harness/ahead.h"
 
 struct picture {
     struct llava_pixels pixels;
     atomic_int users;
 };
 
-struct group {
-    struct prepared *items;     /* one for each question of the image */
-    size_t n;
-    bool ready;
-};
-
 struct prepare {
     struct prepare_job job;
     size_t *starts;             /* [n_groups + 1]: where each group begins in job.order */
     size_t n_groups;
-    pthread_t *threads;
-    int n_threads;
-    struct group *ring;         /* [job.ahead] */
-
-    pthread_mutex_t lock;
-    pthread_cond_t may_begin, is_ready;
-    size_t begun, taking;
-    bool stopping;
+    struct ahead *ahead;
 };
 
 const struct llava_pixels *picture_pixels(const struct picture *p)
@@ -109,18 +88,28 @@ static struct picture *open_picture(const struct prepare_job *job, const struct 
     return p;
 }
 
-static void prepare_group(struct prepare *p, size_t g, struct group *group)
+static size_t group_size(const struct prepare *p, size_t g)
 {
+    return p->starts[g + 1] - p->starts[g];
+}
+
+/* The questions about the g-th image. */
+static void *prepare_group(void *user, size_t g)
+{
+    const struct prepare *p = user;
     const struct prepare_job *job = &p->job;
     const size_t *order = job->order + p->starts[g];
-    size_t n = p->starts[g + 1] - p->starts[g];
     const struct question *first = &job->questions->at[order[0]];
+    size_t n = group_size(p, g);
+    struct prepared *items = calloc(n, sizeof *items);
     struct err picture_err = { 0 };
-    struct picture *picture = first->image ? open_picture(job, first, &picture_err) : NULL;
     struct arena a = { 0 };
 
+    if (!items)
+        return NULL;
+    struct picture *picture = first->image ? open_picture(job, first, &picture_err) : NULL;
     for (size_t i = 0; i < n; i++) {
-        struct prepared *item = &group->items[i];
+        struct prepared *item = &items[i];
         const char *text, *prompt;
 
         item->ordinal = order[i];
@@ -140,37 +129,18 @@ static void prepare_group(struct prepare *p, size_t g, struct group *group)
     }
     arena_free(&a);
     picture_release(picture);
+    return items;
 }
 
-static void *work(void *arg)
+static void drop_group(void *user, size_t g, void *made)
 {
-    struct prepare *p = arg;
-
-    pthread_mutex_lock(&p->lock);
-    for (;;) {
-        while (!p->stopping && p->begun < p->n_groups &&
-               p->begun - p->taking >= (size_t)p->job.ahead)
-            pthread_cond_wait(&p->may_begin, &p->lock);
-        if (p->stopping || p->begun == p->n_groups)
-            break;
-        size_t g = p->begun++;
-        struct group *group = &p->ring[g % (size_t)p->job.ahead];
-        pthread_mutex_unlock(&p->lock);
-
-        size_t n = p->starts[g + 1] - p->starts[g];
-        struct prepared *items = calloc(n, sizeof *items);
-        if (items) {
-            group->items = items;
-            prepare_group(p, g, group);
-        }
-
-        pthread_mutex_lock(&p->lock);
-        group->n = n;
-        group->ready = true;
-        pthread_cond_broadcast(&p->is_ready);
+    const struct prepare *p = user;
+    struct prepared *items = made;
+    for (size_t i = 0; i < group_size(p, g); i++) {
+        free(items[i].ids);
+        picture_release(items[i].picture);
     }
-    pthread_mutex_unlock(&p->lock);
-    return NULL;
+    free(items);
 }
 
 enum status prepare_start(struct prepare **out, const struct prepare_job *job, struct err *e)
@@ -178,30 +148,21 @@ enum status prepare_start(struct prepare **out, const struct prepare_job *job, s
     struct prepare *p = calloc(1, sizeof *p);
 
     *out = NULL;
-    if (!p)
-        return err_set(e, ERR_MEMORY, "no memory to prepare questions");
-    p->job = *job;
-    pthread_mutex_init(&p->lock, NULL);
-    pthread_cond_init(&p->may_begin, NULL);
-    pthread_cond_init(&p->is_ready, NULL);
-    p->starts = calloc(job->n + 1, sizeof *p->starts);
-    p->ring = calloc((size_t)job->ahead, sizeof *p->ring);
-    p->threads = calloc((size_t)job->threads, sizeof *p->threads);
-    if (!p->starts || !p->ring || !p->threads) {
+    if (!p || !(p->starts = calloc(job->n + 1, sizeof *p->starts))) {
         prepare_stop(p);
         return err_set(e, ERR_MEMORY, "no memory to prepare %zu questions", job->n);
     }
+    p->job = *job;
     for (size_t i = 0; i < job->n; i++)
         if (i == 0 || !questions_same_image(&job->questions->at[job->order[i - 1]],
                                             &job->questions->at[job->order[i]]))
             p->starts[p->n_groups++] = i;
     p->starts[p->n_groups] = job->n;
-    while (p->n_threads < job->threads &&
-           pthread_create(&p->threads[p->n_threads], NULL, work, p) == 0)
-        p->n_threads++;
-    if (p->n_threads == 0) {
+    struct ahead_job work = { .n = p->n_groups, .ahead = job->ahead, .make = prepare_group,
+                              .drop = drop_group, .user = p };
+    if (ahead_start(&p->ahead, &work, e) != OK) {
         prepare_stop(p);
-        return err_set(e, ERR_INTERNAL, "cannot start a thread to prepare questions");
+        return e->code;
     }
     *out = p;
     return OK;
@@ -209,55 +170,25 @@ enum status prepare_start(struct prepare **out, const struct prepare_job *job, s
 
 bool prepare_ready(struct prepare *p)
 {
-    pthread_mutex_lock(&p->lock);
-    bool ready = p->taking == p->n_groups || p->ring[p->taking % (size_t)p->job.ahead].ready;
-    pthread_mutex_unlock(&p->lock);
-    return ready;
+    return ahead_ready(p->ahead);
 }
 
 bool prepare_next(struct prepare *p, struct prepared **items, size_t *n)
 {
-    struct group *group = NULL;
-    pthread_mutex_lock(&p->lock);
-    while (p->taking < p->n_groups &&
-           !(group = &p->ring[p->taking % (size_t)p->job.ahead])->ready)
-        pthread_cond_wait(&p->is_ready, &p->lock);
-    bool found = p->taking < p->n_groups;
-    if (found) {
-        *items = group->items;
-        *n = group->n;
-        memset(group, 0, sizeof *group);
-        p->taking++;
-        pthread_cond_signal(&p->may_begin);
-        pthread_cond_broadcast(&p->is_ready);               /* for the next one, or the end */
-    }
-    pthread_mutex_unlock(&p->lock);
-    return found;
+    size_t g;
+    void *made;
+    if (!ahead_next(p->ahead, &g, &made))
+        return false;
+    *items = made;
+    *n = group_size(p, g);
+    return true;
 }
 
 void prepare_stop(struct prepare *p)
 {
     if (!p)
         return;
-    pthread_mutex_lock(&p->lock);
-    p->stopping = true;
-    pthread_cond_broadcast(&p->may_begin);
-    pthread_mutex_unlock(&p->lock);
-    for (int i = 0; i < p->n_threads; i++)
-        pthread_join(p->threads[i], NULL);
-    for (int r = 0; p->ring && r < p->job.ahead; r++) {
-        struct group *group = &p->ring[r];
-        for (size_t i = 0; group->items && i < group->n; i++) {
-            free(group->items[i].ids);
-            picture_release(group->items[i].picture);
-        }
-        free(group->items);
-    }
-    pthread_cond_destroy(&p->is_ready);
-    pthread_cond_destroy(&p->may_begin);
-    pthread_mutex_destroy(&p->lock);
-    free(p->threads);
-    free(p->ring);
+    ahead_stop(p->ahead);
     free(p->starts);
     free(p);
 }

@@ -1,8 +1,7 @@
-/* prepare.h -- worker threads that keep prompts and pixels ready ahead of the engine.
+/* prepare.h -- prompts and pixels, made ready ahead of the engine by worker threads (ahead.h).
  *
  * Works through the questions in the order given, an image at a time: the questions that follow each
- * other with one image share its pixels, decoded once. At most `ahead` images wait to be taken. The
- * order in which groups come out is the order of the questions, whatever the number of threads. */
+ * other with one image share its pixels, decoded once. */
 #ifndef HARNESS_PREPARE_H
 #define HARNESS_PREPARE_H
 
@@ -22,7 +21,7 @@ struct prepare_job {            /* all borrowed until prepare_stop */
     const struct prompt_set *prompts;
     const char *conversation;
     enum llava_image_mode image_mode;
-    int threads, ahead;
+    int ahead;                  /* images, at most, that are prepared and not taken */
 };
 
 struct prepared {
@@ -39,7 +38,7 @@ enum status prepare_start(struct prepare **out, const struct prepare_job *job, s
 bool prepare_next(struct prepare *p, struct prepared **items, size_t *n);
 /* True when prepare_next would not have to wait (or is at its end). */
 bool prepare_ready(struct prepare *p);
-void prepare_stop(struct prepare *p);       /* joins the threads, frees what was not taken */
+void prepare_stop(struct prepare *p);       /* frees what was not taken; NULL is fine */
 
 /* The text T and the whole prompt of one question; also what `show` prints. In the arena. */
 enum status prepare_prompt(const struct benchmark *b, const struct questions *qs, size_t i,

@@ -363,7 +363,6 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
 {
     struct split *s = run->split;
     size_t *pending = calloc(s->n_order + 1, sizeof *pending), n = 0;
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
     run->replies = calloc(s->questions.n, sizeof *run->replies);
     if (!pending || !run->replies) {
@@ -379,8 +378,7 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
     struct prepare_job job = {
         .model = devices_model(run->devices, 0), .benchmark = s->benchmark, .dir = s->dir, .questions = &s->questions,
         .order = pending, .n = n, .prompts = set, .conversation = conversation,
-        .image_mode = run->o->image_mode, .threads = cores > 4 ? 4 : cores > 1 ? (int)cores : 1,
-        .ahead = AHEAD,
+        .image_mode = run->o->image_mode, .ahead = AHEAD,
     };
     run->progress.total = n;
     run->started = seconds();

@@ -14,7 +14,7 @@ make -s -j2 B=build/tsan CFLAGS="-O1 -g -fsanitize=thread" CXXFLAGS="-O1 -g -fsa
     LDFLAGS=-fsanitize=thread build/tsan/llava-eval build/tsan/unit-tests
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for tests in fetch_ judge scheduler llava_ unpack; do
+for tests in ahead fetch_ judge scheduler llava_ unpack; do
     LLAVA_ROOT=$root build/tsan/unit-tests $tests >"$work/log" 2>&1 || { tail -n 40 "$work/log"; exit 1; }
     ! grep -A 12 'WARNING: ThreadSanitizer' "$work/log" || exit 1
 done

@@ -509,7 +509,7 @@ static void prefix_key(const struct asked *a, unsigned char key[KEY_SIZE])
     sha256_end(&s, key);
 }
 
-enum status llava_submit(struct llava *m, const struct llava_request *r, struct err *e)
+static enum status submit(struct llava *m, const struct llava_request *r, struct err *e)
 {
     unsigned char key[KEY_SIZE];
     if (r->n_beams != 1)
@@ -534,6 +534,15 @@ enum status llava_submit(struct llava *m, const struct llava_request *r, struct 
     m->n_open++;
     m->stats.requests++;
     return OK;
+}
+
+enum status llava_submit(struct llava *m, const struct llava_request *r, struct err *e)
+{
+    enum stage before = m->device.stage;                    /* idle, or of a step that calls done() */
+    device_stage(&m->device, STAGE_HOST);
+    enum status s = submit(m, r, e);
+    device_stage(&m->device, before);
+    return s;
 }
 
 /* ---- a step --------------------------------------------------------------------------------- */

@@ -143,7 +143,8 @@ $(B)/null-engine: $(call objects,tests/bench/null_engine.c) $(HARNESS) $(B)/libl
 $(B)/test-ops: $(OPS) $(B)/tests/main.c.o $(B)/libllava.a
 	$(LINK) $^ $(LIBS_ENGINE) $(LDLIBS)
 
-$(B)/bench-engine: $(call objects,tests/bench/bench_engine.c harness/bench.c) $(B)/libllava.a
+$(B)/bench-engine: $(call objects,tests/bench/bench_engine.c harness/ahead.c harness/bench.c harness/bench_picture.c) \
+                   $(B)/libllava.a
 	$(LINK) $^ $(LIBS_ENGINE) $(LDLIBS)
 
 $(B)/cuda-host/test-ops: $(HOST_OPS) $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a

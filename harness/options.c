@@ -117,7 +117,8 @@ static const struct verb_text {
       "The definition of the headline metric, and every file with its URL, size and SHA-256.",
       "llava-eval describe pope" },
     { "bench", BENCH, "", 0, "speed, against the machine's own limit",
-      "With --random-weights CONFIG a config.json is enough: full-size speed without a download.",
+      "From the bytes of JPEG files to replies; where the time went goes to stderr. With "
+      "--random-weights CONFIG a config.json is enough: full-size speed without a download.",
       "llava-eval bench --model path/to/llava-v1.5-7b --images 4 --questions-per-image 6" },
     { "doctor", DOCTOR, "", 0, "what this machine has, and whether it computes rightly",
       "Processors, memory, disk, vector instructions, CUDA and GPUs, or why there are none; each "

@@ -254,6 +254,8 @@ enum status verb_bench(struct options *o, struct err *e)
     struct llava *m = NULL;
     struct bench_size size = { .images = o->images, .questions_per_image = o->questions_per_image,
                                .reply_tokens = o->reply_tokens };
+    struct bench_figures figures;
+    char line[BENCH_LINE];
     struct str out;
 
     str_init(&out, JSON_LIMIT);
@@ -261,8 +263,12 @@ enum status verb_bench(struct options *o, struct err *e)
         say_note("%s on %s in %s: %d images, %d questions on each, %d tokens a reply",
                  llava_info(m)->label, llava_info(m)->device, llava_info(m)->dtype, size.images,
                  size.questions_per_image, size.reply_tokens);
-        if (bench_run(m, &size, o->image_mode, &out, e) == OK)
+        if (bench_run(m, &size, o->image_mode, &figures, e) == OK) {
+            for (int i = 0; bench_timeline(&figures, i, line); i++)
+                say_note("%s", line);
+            bench_json(&figures, &out);
             put(&out, e);
+        }
     }
     str_free(&out);
     llava_close(m);

@@ -2,7 +2,8 @@
  *
  *     build/tools/bench-engine CONFIG [DEVICE [DTYPE [IMAGES [QUESTIONS [REPLY_TOKENS]]]]]
  *
- * CONFIG: a config.json, whose weights are drawn, or a checkpoint's folder. One line of JSON. */
+ * CONFIG: a config.json, whose weights are drawn, or a checkpoint's folder. One line of JSON;
+ * on stderr, where the time went. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,11 +32,17 @@ int main(int argc, char **argv)
     };
     struct bench_size size = { number(argc, argv, 4, 8), number(argc, argv, 5, 6),
                                number(argc, argv, 6, 3) };
+    struct bench_figures figures;
+    char text[BENCH_LINE];
     str_init(&line, 1 << 20);
     if (llava_open(&m, argv[1], &o, &e) == OK) {
         fprintf(stderr, "%s, %s\n", llava_info(m)->device, llava_info(m)->dtype);
-        if (bench_run(m, &size, LLAVA_AS_CONFIG, &line, &e) == OK)
+        if (bench_run(m, &size, LLAVA_AS_CONFIG, &figures, &e) == OK) {
+            for (int i = 0; bench_timeline(&figures, i, text); i++)
+                fprintf(stderr, "%s\n", text);
+            bench_json(&figures, &line);
             fputs(line.at, stdout);
+        }
     }
     if (e.code != OK)
         fprintf(stderr, "%s\n", e.text);

@@ -42,6 +42,9 @@ for key in questions_per_s images_per_s prompt_tokens_per_s computed_tokens_per_
     peak_device_bytes peak_host_bytes flops peak_flops_per_s fraction_of_peak; do
     prints "\"$key\":"
 done
+for stage in vision products attention elementwise sample host idle total decoding; do
+    says "$stage  *[0-9.]* s "
+done
 
 # every instruction level that this machine has gives the same replies in fp32
 for level in portable avx2 avx512; do

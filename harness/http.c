@@ -99,12 +99,13 @@ static void read_content_range(struct transfer *t, const char *value, size_t n)
         t->range_from = whole_number(text + 6, (size_t)(dash - text - 6));
 }
 
-/* Link: <https://...>; rel="next" */
+/* Link: <https://...>; rel="next". A server names no file of this machine. */
 static void read_link(struct transfer *t, const char *value, size_t n)
 {
     const char *end = value + n, *open = memchr(value, '<', n);
     const char *close = open ? memchr(open, '>', (size_t)(end - open)) : NULL;
-    if (close && memmem(close, (size_t)(end - close), "rel=\"next\"", 10))
+    if (close && memmem(close, (size_t)(end - close), "rel=\"next\"", 10) &&
+        (!strncasecmp(open, "<https://", 9) || !strncasecmp(open, "<http://", 8)))
         copy_value(t->answer->next, sizeof t->answer->next, open + 1, (size_t)(close - open - 1));
 }
 

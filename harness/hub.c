@@ -39,7 +39,7 @@ struct hub {
     const char *id, *api;           /* "org/name"; endpoint/api/models/org/name */
     const char *dir;                /* where the files go while they come in: one commit's own */
     char commit[64];
-    struct hub_file *files; size_t n_files;
+    struct hub_file *files; size_t n_files, size;
     bool safetensors;               /* there are some: pickled weights are left */
 };
 
@@ -116,6 +116,21 @@ static const char *text_of(const cJSON *o, const char *key)
     return cJSON_IsString(m) ? m->valuestring : "";
 }
 
+static bool has_place(struct hub *h)                        /* for one more file */
+{
+    if (h->n_files < h->size)
+        return true;
+    size_t size = h->size ? 2 * h->size : 64;
+    struct hub_file *longer = arena_array(&h->o->arena, size, sizeof *longer);
+    if (!longer)
+        return false;
+    if (h->n_files)
+        memcpy(longer, h->files, h->n_files * sizeof *longer);
+    h->files = longer;
+    h->size = size;
+    return true;
+}
+
 static enum status take_page(struct hub *h, const cJSON *page, const char *url, struct err *e)
 {
     struct arena *a = &h->o->arena;
@@ -130,16 +145,12 @@ static enum status take_page(struct hub *h, const cJSON *page, const char *url, 
             continue;
         if (!strncmp(hash, "sha256:", 7))
             hash += 7;
-        struct hub_file *longer = arena_array(a, h->n_files + 1, sizeof *longer);
-        if (!longer)
+        if (!has_place(h))
             break;
-        if (h->n_files)
-            memcpy(longer, h->files, h->n_files * sizeof *longer);
-        longer[h->n_files++] = (struct hub_file){
+        h->files[h->n_files++] = (struct hub_file){
             arena_str(a, path), arena_str(a, hash),
             cJSON_IsNumber(size) && size->valuedouble >= 0 && size->valuedouble < 1e15
                 ? (int64_t)size->valuedouble : -1 };
-        h->files = longer;
         h->safetensors |= !strchr(path, '/') && is_weights(path, ".safetensors");
     }
     return a->failed ? err_set(e, ERR_MEMORY, "%s: no memory", url) : OK;

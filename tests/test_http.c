@@ -68,6 +68,34 @@ TEST(http_goes_on_where_a_transfer_broke)
     httpd_stop(s);
 }
 
+static void link_next(struct httpd_call *c)
+{
+    char header[300];
+    snprintf(header, sizeof header, "Link: <%s>; rel=\"next\"\r\n", (const char *)c->user);
+    httpd_send(c, 200, header, "[]", 2);
+}
+
+/* A server that names the next page names a page, no file of this machine. */
+TEST(http_takes_only_pages_for_the_next_one)
+{
+    static const struct { const char *url; bool taken; } rows[] = {
+        { "https://hub.example/api?cursor=2", true }, { "HTTP://hub.example/api", true },
+        { "file:///etc/passwd", false }, { "FILE:/etc/passwd", false }, { "/api?cursor=2", false },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct httpd *s = httpd_start(link_next, (void *)(uintptr_t)rows[i].url);
+        struct http_get get = get_of(s, "/list");
+        struct http_answer answer;
+        struct err e = { 0 };
+        struct str body;
+        str_init(&body, 100);
+        CHECK_OK(http_to_str(&get, &body, &answer, &e), e);
+        CHECK_STR(answer.next, rows[i].taken ? rows[i].url : "");
+        str_free(&body);
+        httpd_stop(s);
+    }
+}
+
 struct versions { const char *etag; int breaks; size_t ranges; };
 
 static void serve_version(struct httpd_call *c)

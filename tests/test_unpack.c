@@ -3,6 +3,8 @@
 #include <archive_entry.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
@@ -169,6 +171,29 @@ TEST(unpack_refuses_what_is_no_archive)
     CHECK_INT(run((struct unpack){ .archive = "nothing" }, &n, &e), ERR_DATA);
     CHECK_INT(run((struct unpack){ .archive = "missing" }, &n, &e), ERR_DATA);
     CHECK(strstr(e.text, "missing") != NULL);
+}
+
+/* libarchive knows compressions that it leaves to programs: an archive must not choose one to run. */
+TEST(unpack_starts_no_program)
+{
+    static const struct { const char *name, *magic; size_t n; } rows[] = {
+        { "grzip", "GRZipII\0\2\4:)", 12 }, { "lrzip", "LRZI\0\6\0\0\0\0\0\0", 12 },
+    };
+    struct err e = { 0 };
+    uint64_t n;
+    char bytes[2000] = "", path[1000];
+    CHECK(getcwd(path, sizeof path - 1) != NULL);
+    setenv("PATH", path, 1);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        static const char program[] = "#!/bin/sh\n>ran\n";
+        CHECK_OK(file_write(rows[i].name, program, strlen(program), &e), e);
+        CHECK_INT(chmod(rows[i].name, 0755), 0);
+        memcpy(bytes, rows[i].magic, rows[i].n);
+        CHECK_OK(file_write("a", bytes, sizeof bytes, &e), e);
+        CHECK_INT(run((struct unpack){ .archive = "a" }, &n, &e), ERR_DATA);
+        CHECK(!file_exists("ran"));
+        e = (struct err){ 0 };
+    }
 }
 
 /* Cut at every length and with bytes changed: an error or the right content, never a crash, never a

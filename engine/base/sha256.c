@@ -141,7 +141,7 @@ void sha256_add(struct sha256 *s, const void *bytes, size_t n)
 void sha256_end(struct sha256 *s, unsigned char out[SHA256_SIZE])
 {
     uint64_t bits = s->n * 8;
-    unsigned char end[72] = { 0x80 }, *length = end + (s->n % 64 < 56 ? 56 : 120) - s->n % 64;
+    unsigned char end[72] = { 0x80 }, *length = end + ((s->n % 64 < 56 ? 56 : 120) - s->n % 64);
     for (int i = 0; i < 8; i++)
         length[i] = (unsigned char)(bits >> (56 - 8 * i));
     sha256_add(s, end, (size_t)(length + 8 - end));

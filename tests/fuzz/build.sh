@@ -8,11 +8,14 @@ cd "$(dirname "$0")/../.."
 B=${B:-build}
 seconds=${1:-}
 [ $# -eq 0 ] || shift
-names=${*:-safetensors torch json tokenizer image xlsx judge}
+names=${*:-safetensors torch json tokenizer image xlsx judge questions answers archive}
 CLANG=${CLANG:-$(command -v clang-14 || command -v clang)}
 flags="-D_GNU_SOURCE -I. -O1 -g -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 base="engine/base/arena.c engine/base/err.c engine/base/file.c engine/base/json.c engine/base/str.c engine/base/utf8.c"
+exact="tests/fuzz/exact_file.c -Wl,--wrap=file_open,--wrap=file_close"
 mkdir -p "$B/fuzz"
+B=$(realpath "$B") LLAVA_ROOT=$PWD
+export LLAVA_ROOT
 
 sources() {  # NAME: what stands behind fuzz_NAME.c
     case $1 in
@@ -23,6 +26,10 @@ sources() {  # NAME: what stands behind fuzz_NAME.c
     image) echo engine/image.c engine/image_bmp.c engine/image_gif.c engine/preprocess.c engine/resize*.c -ljpeg -lpng -lwebp ;;
     xlsx) echo harness/xlsx.c harness/xml.c ;;
     judge) echo harness/chat_answer.c engine/base/sha256.c benchmarks/*.c prompts/*.c ;;
+    questions) echo $exact engine/base/sha256.c benchmarks/*.c prompts/*.c ;;
+    answers) echo $exact harness/import.c harness/say.c harness/unpack.c harness/xlsx.c harness/xml.c \
+        engine/base/sha256.c benchmarks/*.c prompts/*.c -larchive ;;
+    archive) echo harness/unpack.c engine/base/sha256.c -larchive ;;
     *) echo "build.sh: no target \"$1\"" >&2; exit 2 ;;
     esac
 }
@@ -62,12 +69,37 @@ seeds() {  # NAME: the good files
         printf '\001\001{"model":"m","choices":[{"message":{"content":"7 8\\nsk-1"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}' >"$to/reply"
         printf '\000\001{"error":{"message":"sk-1","code":"insufficient_quota","param":"max_tokens"}}' >"$to/error"
         printf '\001\001{"data":[{"id":"sk-1"}]}' >"$to/models" ;;
+    questions) LLAVA_SEEDS=$to "$B/fuzz/questions" ;;
+    answers)  # the split's place in forms.h, how to read it, and what others wrote for the good questions
+        for file in gqa:002 vizwiz:004 pope:007 mme:010 mmbench:011 llavabench:014; do
+            for written in tests/vectors/import/"${file%:*}"*.[jtx]*; do
+                { printf "\\${file#*:}\\002"; cat "$written"; } >"$to/$(basename "$written")"
+            done
+        done
+        printf '\007\002{"question_id":1,"text":"no"}\n{"question_id":2,"text":"yes"}\n' >"$to/llava"
+        printf '\006\002{"question_id":34602,"prompt":"What?\nReference OCR token: a\n","text":"a"}\n' >"$to/textvqa"
+        printf '\014\003{"question_id":0,"content":"8 7\n","run":0,"attempt":0,"tuple":[8,7],"judge":"g"}\n' >"$to/pairs"
+        printf '\015\007{"question_id":"v1_0","reply":"<think></think> 0.7","run":0,"attempt":1}\n' >"$to/grades"
+        printf '\015\003{"v1_0":{"model":["g"],"content":["0.7"],"score":[0.7]}}' >"$to/official" ;;
+    archive)
+        for file in $(find demo/mirror -name '*.zip' -size -16k); do
+            { printf '\002'; cat "$file"; } >"$to/$(basename "$file")"
+        done
+        for how in c cz cj cJ; do
+            { printf '\004'; tar -$how -C tests/fuzz/good pope; } >"$to/tar.$how" || rm "$to/tar.$how"
+        done
+        ln -s ../../../outside "$to/link"
+        { printf '\000'; tar -cP -C "$to" --transform 's,^link,a/link,;s,^tar,../tar,' link tar.c; } >"$to/bad"
+        rm "$to/link" ;;
     esac
 }
 
 run() {  # NAME
     mkdir -p "$B/fuzz/$1.found"
     status=0
+    work=$(mktemp -d -p /dev/shm 2>/dev/null || mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cd "$work"
     # A picture of 500 MB takes a second; that memory is refused is worth seeing, too.
     ASAN_OPTIONS=max_allocation_size_mb=64:allocator_may_return_null=1 "$B/fuzz/$1" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -max_len=20000 -artifact_prefix="$B/fuzz/$1.found/" \
         -print_final_stats=1 "$B/fuzz/$1.seeds" >"$B/fuzz/$1.log" 2>&1 || status=$?

@@ -293,7 +293,7 @@ static enum status get_file(struct hub *h, const struct hub_file *file, struct e
     return e->code;
 }
 
-static enum status has_room(const struct hub *h, int64_t bytes, struct err *e)
+static enum status fits_disk(const struct hub *h, int64_t bytes, struct err *e)
 {
     struct statvfs fs;
     if (statvfs(h->dir, &fs) == 0 && (double)bytes > (double)fs.f_bavail * (double)fs.f_frsize)
@@ -324,7 +324,7 @@ static enum status get_files(struct hub *h, struct err *e)
                    h->commit, h->files[i].path);
         return OK;
     }
-    if (file_mkdirs(h->dir, e) != OK || has_room(h, bytes, e) != OK)
+    if (file_mkdirs(h->dir, e) != OK || fits_disk(h, bytes, e) != OK)
         return e->code;
     say_note("%s: %zu files, %.2f GB to fetch from %s", h->id, n, (double)bytes / 1e9,
              h->o->hf_endpoint);

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "harness/say.h"
@@ -84,6 +85,14 @@ static void fill_standard_files(void)
             (void)!open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
 }
 
+/* A core holds all that the process held: one that was given a secret leaves none. */
+static void leave_no_core(const struct options *o)
+{
+    static const struct rlimit none = { 0, 0 };
+    if (o->hf_token || o->judge_key)
+        (void)setrlimit(RLIMIT_CORE, &none);
+}
+
 int main(int argc, char **argv)
 {
     struct options o;
@@ -93,6 +102,7 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);                               /* a server or a reader that leaves */
     signal(SIGXFSZ, SIG_IGN);                               /* a file limit is an error like others */
     enum status status = options_parse(&o, argc, argv, &e);
+    leave_no_core(&o);
     say_setup(o.quiet, o.verbose, o.color);
     if (status == OK) {
         if (o.shard_from_slurm)

@@ -103,7 +103,7 @@ static void read_sums(struct manifest *m, const char *path)
 {
     struct err ignored = { 0 };
     struct file f;
-    if (file_open(&f, path, ERR_DATA, &ignored) == OK && f.n <= SUMS_LIMIT)
+    if (file_open(&f, path, ERR_DATA, &ignored) == OK && f.n && f.n <= SUMS_LIMIT)
         for (const char *at = f.at, *end = f.at + f.n; at < end;) {
             const char *line_end = memchr(at, '\n', (size_t)(end - at));
             size_t n = (size_t)((line_end ? line_end : end) - at);

@@ -43,11 +43,11 @@ enum status results_leaderboard(struct results *r, struct arena *a,
         if (!(*rows = grow(a, *rows, *n, &room, sizeof **rows)))
             break;
         (*rows)[(*n)++] = (struct results_score_row){
-            .model = results_text(a, q, 0), .connector = results_text(a, q, 1),
-            .benchmark = results_text(a, q, 2), .split = results_text(a, q, 3),
-            .metric = results_text(a, q, 4), .prompts = results_text(a, q, 5),
-            .image_mode = results_text(a, q, 6), .dtype = results_text(a, q, 7),
-            .decode = results_text(a, q, 8), .judge = results_text(a, q, 9),
+            .model = results_need(r, a, q, 0, e), .connector = results_text(a, q, 1),
+            .benchmark = results_need(r, a, q, 2, e), .split = results_need(r, a, q, 3, e),
+            .metric = results_need(r, a, q, 4, e), .prompts = results_need(r, a, q, 5, e),
+            .image_mode = results_need(r, a, q, 6, e), .dtype = results_need(r, a, q, 7, e),
+            .decode = results_need(r, a, q, 8, e), .judge = results_text(a, q, 9),
             .value = column_number(q, 10), .stderror = column_number(q, 11),
             .n = (size_t)sqlite3_column_int64(q, 12), .headline = sqlite3_column_int(q, 13),
             .partial = sqlite3_column_int(q, 14), .official = sqlite3_column_int(q, 15),
@@ -83,15 +83,15 @@ enum status results_runs(struct results *r, struct arena *a, struct results_run_
         if (!(*rows = grow(a, *rows, *n, &room, sizeof **rows)))
             break;
         (*rows)[(*n)++] = (struct results_run_row){
-            .id = sqlite3_column_int64(q, 0), .model = results_text(a, q, 1),
-            .benchmark = results_text(a, q, 2), .split = results_text(a, q, 3),
-            .dataset_sha256 = results_text(a, q, 4), .prompts = results_text(a, q, 5),
-            .conversation = results_text(a, q, 6), .decode = results_text(a, q, 7),
-            .dtype = results_text(a, q, 8), .started = results_text(a, q, 9),
+            .id = sqlite3_column_int64(q, 0), .model = results_need(r, a, q, 1, e),
+            .benchmark = results_need(r, a, q, 2, e), .split = results_need(r, a, q, 3, e),
+            .dataset_sha256 = results_need(r, a, q, 4, e), .prompts = results_need(r, a, q, 5, e),
+            .conversation = results_need(r, a, q, 6, e), .decode = results_need(r, a, q, 7, e),
+            .dtype = results_need(r, a, q, 8, e), .started = results_need(r, a, q, 9, e),
             .finished = results_text(a, q, 10), .n = (size_t)sqlite3_column_int64(q, 11),
             .answered = (size_t)sqlite3_column_int64(q, 12),
             .failed = (size_t)sqlite3_column_int64(q, 13),
-            .prompt_sha256 = results_text(a, q, 14), .image_mode = results_text(a, q, 15),
+            .prompt_sha256 = results_need(r, a, q, 14, e), .image_mode = results_need(r, a, q, 15, e),
             .official = sqlite3_column_int(q, 16),
         };
     }
@@ -119,7 +119,7 @@ enum status results_models(struct results *r, struct arena *a, struct results_mo
         if (!(*rows = grow(a, *rows, *n, &room, sizeof **rows)))
             break;
         (*rows)[(*n)++] = (struct results_model_row){
-            .label = results_text(a, q, 0), .connector = results_text(a, q, 1),
+            .label = results_need(r, a, q, 0, e), .connector = results_text(a, q, 1),
             .config = results_text(a, q, 2), .n_parameters = sqlite3_column_int64(q, 3),
         };
     }

@@ -48,6 +48,7 @@ struct merge {
 static const char prepare_sql[] =
     "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
     "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-262144; PRAGMA foreign_keys=OFF;"
+    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
     "CREATE TEMP TABLE model_seen (key TEXT PRIMARY KEY, weights, connector, label, config,"
     " n_parameters, first, newest, place);"
     "CREATE TEMP TABLE dataset_seen (benchmark, split, hash, n, official, place,"

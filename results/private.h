@@ -54,4 +54,8 @@ void results_now(char out[RESULTS_TIME]);
 /* Text of a column, copied into the arena; NULL for NULL. */
 const char *results_text(struct arena *a, sqlite3_stmt *q, int column);
 
+/* The same where the schema has no NULL: a file that has one all the same is damaged, and "" is given. */
+const char *results_need(struct results *r, struct arena *a, sqlite3_stmt *q, int column,
+                         struct err *e);
+
 #endif

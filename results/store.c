@@ -78,6 +78,24 @@ const char *results_text(struct arena *a, sqlite3_stmt *q, int column)
     return text ? arena_str(a, text) : NULL;
 }
 
+/* Text that the schema has no NULL for, borrowed until the next step. */
+static const char *peek(struct results *r, sqlite3_stmt *q, int column, struct err *e)
+{
+    const char *text = (const char *)sqlite3_column_text(q, column);
+    if (!text && sqlite3_errcode(r->db) == SQLITE_NOMEM)
+        results_fail(r, e, "reading it");
+    else if (!text)
+        err_set(e, ERR_DATA, "%s: the store is damaged (a \"%s\" is missing): take it back from a copy, "
+                "or name another with --db", r->path, sqlite3_column_name(q, column));
+    return text ? text : "";
+}
+
+const char *results_need(struct results *r, struct arena *a, sqlite3_stmt *q, int column,
+                         struct err *e)
+{
+    return arena_str(a, peek(r, q, column, e));
+}
+
 void results_bind(sqlite3_stmt *q, int at, const char *text)
 {
     sqlite3_bind_text(q, at, text, -1, SQLITE_STATIC);
@@ -262,6 +280,9 @@ static const char on_network[] =
 static const char on_disk[] =
     "PRAGMA journal_mode=WAL; PRAGMA foreign_keys=ON";
 
+/* A store may come from anybody: its views and triggers call nothing that reaches beyond it. */
+static const char distrust[] = "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON";
+
 enum status results_connect(struct results *r, bool write, struct err *e)
 {
     static const char doing[] = "opening it";
@@ -271,7 +292,8 @@ enum status results_connect(struct results *r, bool write, struct err *e)
         return results_fail(r, e, doing);
     sqlite3_extended_result_codes(r->db, 1);
     sqlite3_busy_timeout(r->db, BUSY_MS);
-    if (write && r->network)
+    results_exec(r, distrust, doing, e);
+    if (e->code == OK && write && r->network)
         results_exec(r, to_network, doing, e);
     if (e->code == OK && results_migrate(r, write, e) == OK)
         results_exec(r, !write ? "PRAGMA query_only=ON" : r->network ? on_network : on_disk, doing, e);
@@ -631,8 +653,7 @@ enum status results_replies_told(struct results *r, int64_t run,
         return e->code;
     sqlite3_bind_int64(q, 1, run);
     while ((rc = sqlite3_step(q)) == SQLITE_ROW)
-        told(user, (const char *)sqlite3_column_text(q, 0), (const char *)sqlite3_column_text(q, 1),
-             (const char *)sqlite3_column_text(q, 2));
+        told(user, peek(r, q, 0, e), peek(r, q, 1, e), peek(r, q, 2, e));
     if (rc != SQLITE_DONE)
         results_fail(r, e, "reading replies");
     sqlite3_finalize(q);
@@ -655,7 +676,7 @@ enum status results_reply_find(struct results *r, int64_t run, size_t ordinal, s
         *found = true;
         *reply = (struct results_reply){
             .text = results_text(a, q, 0), .error = results_text(a, q, 1),
-            .finish = results_text(a, q, 2), .prompt_tokens = sqlite3_column_int(q, 3),
+            .finish = results_need(r, a, q, 2, e), .prompt_tokens = sqlite3_column_int(q, 3),
             .reply_tokens = sqlite3_column_int(q, 4), .ms = sqlite3_column_double(q, 5),
         };
     } else if (rc != SQLITE_DONE) {

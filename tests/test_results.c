@@ -210,6 +210,11 @@ static void read_all(struct results *r)
     arena_free(&a);
 }
 
+static void count_told(void *user, const char *key, const char *text, const char *reply)
+{
+    *(size_t *)user += strlen(key) + strlen(text) + strlen(reply);
+}
+
 TEST(results_damaged_stores_are_refused_or_read)
 {
     struct err e = { 0 };
@@ -260,6 +265,54 @@ TEST(results_damaged_stores_are_refused_or_read)
     check_refused("damaged");
     free(good);
     free(bad);
+}
+
+/* What the schema forbids, and bytes in a file can hold all the same. */
+TEST(results_damaged_stores_give_no_null)
+{
+    static const char *const doctor =
+        "PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '')";
+    static const struct { const char *sql; bool scores, models, runs, told; } rows[] = {
+        { "UPDATE model SET label = NULL", true, true, true, false },
+        { "UPDATE dataset SET benchmark = NULL", false, false, true, false },
+        { "UPDATE run SET decode = NULL", false, false, true, false },
+        { "UPDATE run SET started = NULL", false, false, true, false },
+        { "UPDATE question SET key = NULL", false, false, false, true },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct err e = { 0 };
+        struct arena a = { 0 };
+        struct results_score_row *scores;
+        struct results_model_row *models;
+        struct results_run_row *runs;
+        sqlite3 *db;
+        size_t n;
+        int64_t run;
+        remove("x.db");
+        struct results *r = make_store(&run, &e);
+        results_begin(r, &e);
+        reply(r, run, 0, "yes", &e);
+        results_commit(r, &e);
+        struct results_score score = { .metric = "f1", .value = 50, .stderror = NAN, .n = N };
+        CHECK_OK(results_scores(r, run, &score, 1, &e), e);
+        results_close(r);
+        for (int step = 0; step < 2; step++) {              /* the second one knows the new schema */
+            CHECK_INT(sqlite3_open("x.db", &db), SQLITE_OK);
+            CHECK_INT(sqlite3_exec(db, step ? rows[i].sql : doctor, NULL, NULL, NULL), SQLITE_OK);
+            sqlite3_close(db);
+        }
+        r = open_store(RESULTS_READ, &e);
+        CHECK_INT(results_leaderboard(r, &a, &scores, &n, &e), rows[i].scores ? ERR_DATA : OK);
+        CHECK(!rows[i].scores || strstr(e.text, "x.db: the store is damaged"));
+        err_clear(&e);
+        CHECK_INT(results_models(r, &a, &models, &n, &e), rows[i].models ? ERR_DATA : OK);
+        err_clear(&e);
+        CHECK_INT(results_runs(r, &a, &runs, &n, &e), rows[i].runs ? ERR_DATA : OK);
+        err_clear(&e);
+        CHECK_INT(results_replies_told(r, run, count_told, &n, &e), rows[i].told ? ERR_DATA : OK);
+        results_close(r);
+        arena_free(&a);
+    }
 }
 
 TEST(results_read_from_a_folder_that_cannot_be_written)

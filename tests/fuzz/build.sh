@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 B=${B:-build}
 seconds=${1:-}
 [ $# -eq 0 ] || shift
-names=${*:-safetensors torch json tokenizer image xlsx judge questions answers archive}
+names=${*:-safetensors torch json tokenizer image xlsx judge questions answers archive http store}
 CLANG=${CLANG:-$(command -v clang-14 || command -v clang)}
 flags="-D_GNU_SOURCE -I. -O1 -g -ffp-contract=off -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 base="engine/base/arena.c engine/base/err.c engine/base/file.c engine/base/json.c engine/base/str.c engine/base/utf8.c"
@@ -30,6 +30,10 @@ sources() {  # NAME: what stands behind fuzz_NAME.c
     answers) echo $exact harness/import.c harness/say.c harness/unpack.c harness/xlsx.c harness/xml.c \
         engine/base/sha256.c benchmarks/*.c prompts/*.c -larchive ;;
     archive) echo harness/unpack.c engine/base/sha256.c -larchive ;;
+    http) echo $exact harness/manifest.c harness/say.c harness/sha1.c harness/unpack.c engine/base/sha256.c \
+        -larchive -lcurl -lcjson ;;
+    store) echo $exact results/filesystem.c results/judgements.c results/leaderboard.c results/merge.c \
+        results/store.c "$B/results/schema.sql.c" "$B/results/schema_2.sql.c" -lsqlite3 ;;
     *) echo "build.sh: no target \"$1\"" >&2; exit 2 ;;
     esac
 }
@@ -91,6 +95,20 @@ seeds() {  # NAME: the good files
         ln -s ../../../outside "$to/link"
         { printf '\000'; tar -cP -C "$to" --transform 's,^link,a/link,;s,^tar,../tar,' link tar.c; } >"$to/bad"
         rm "$to/link" ;;
+    http)
+        { printf '\000HTTP/1.1 206 Partial Content\r\nETag: "v1"\r\nLast-Modified: Thu, 26 Nov 2026 07:00:00 GMT\r\n'
+          printf 'Content-Length: 12\r\nContent-Range: bytes 100-199/1000\r\nX-Repo-Commit: 12ab\r\nX-Linked-Etag: "ab"\r\n'
+          printf 'X-Error-Code: GatedRepo\r\nLink: <https://h/a?cursor=2>; rel="next"\r\nContent-Type: text/html\r\n\r\n'
+        } >"$to/headers"
+        printf '\001http://h/x\n"v1"\n' >"$to/note"
+        { printf '\002[{"type":"directory","path":"d"},{"type":"file","oid":"00","size":3,"path":"config.json"},{"type":"file",'
+          printf '"path":"model.safetensors","size":9,"lfs":{"oid":"sha256:aa","size":7}},{"type":"file","path":"../x.bin"}]'
+        } >"$to/listing"
+        { printf '\003{"version":1,"sources":[{"source":"http://h/x","url":"u","sha256":"s","etag":"e","last_modified":"l",'
+          printf '"commit":"c","splits":"val","bytes":7,"absent":1,"replaced_pin":true,"picked":false,"complete":true}]}\036'
+          printf '%064d  a/b.json\n' 7
+        } >"$to/manifest" ;;
+    store) LLAVA_SEEDS=$to "$B/fuzz/store" ;;
     esac
 }
 
@@ -110,6 +128,7 @@ run() {  # NAME
 
 for name in $names; do
     [ "$name" != tokenizer ] || "${CLANG}" -x c++ -std=c++17 $flags -fsanitize=fuzzer-no-link -fno-sanitize=vptr -c engine/tokenizer.cc -o "$B/fuzz/tokenizer.cc.o"
+    [ "$name" != store ] || make -s "B=$B" "$B/results/schema.sql.c" "$B/results/schema_2.sql.c"
     # shellcheck disable=SC2046,SC2086
     "$CLANG" -std=c11 $flags -fsanitize=fuzzer -o "$B/fuzz/$name" "tests/fuzz/fuzz_$name.c" $(sources "$name") $base -lm
     echo "$B/fuzz/$name"

@@ -65,6 +65,8 @@ struct micro {
     double (*peak)(double seconds);         /* FLOP/s of one thread that only multiplies */
 };
 
+enum { NARROW_ROWS = 3 };       /* so few are multiplied by weights of 16 bits as they lie there */
+
 /* One set of vector instructions. Types of y are F32 or BF16, others any; n, D, d: elements. */
 struct level {
     const char *name;
@@ -85,6 +87,9 @@ struct level {
                    const float *cosine, const float *sine, int d);
     /* k (a multiple of 2) rows of a panel of 16 bits to [k][32] float32 */
     void (*expand)(float *y, const void *panel, enum number type, int k);
+    /* What f32.run gives, to the bit, of at most NARROW_ROWS rows and a panel of 16 bits. */
+    void (*narrow)(float *c, const void *a, const void *panel, enum number type, int rows, int k,
+                   int keep);
     /* Rows first .. first + rows of y's columns of one panel from sums c [rows][32]. */
     void (*finish)(const struct product *p, const float *c, int panel, int first, int rows);
     /* One row's part of a softmax, 2^(scale s - most) of n scores s, which lie in runs of 32 that

@@ -12,6 +12,7 @@
  * The sums of a row run over the same blocks of k in the same order whatever the stripes, depths
  * and threads are: c only pauses in memory in between. Where K has several depths the pausing sums
  * of a stripe are kept for all panels of the thread. */
+#include <stdbool.h>
 #include <string.h>
 #if defined(_OPENMP)
 #include <omp.h>
@@ -123,6 +124,7 @@ static void stripe_panels(const struct level *l, const struct micro *m, const st
     int Kp = round_up(p->K, 32);
     size_t block = micro_block_bytes(m), c_group = (size_t)m->rows * PANEL;
     size_t column = PANEL * number_size(p->w_type);         /* bytes of a panel for one k */
+    bool narrow = expanded && p->M <= NARROW_ROWS;
     for (int j = p0; j < p1; j++) {
         const char *panel = (const char *)p->panels + (size_t)j * (size_t)Kp * column;
         size_t kept = s->depth < s->blocks ? (size_t)(j - p0) * (size_t)s->stripe : 0;
@@ -134,7 +136,7 @@ static void stripe_panels(const struct level *l, const struct micro *m, const st
                 next = panel + ((size_t)Kp + (size_t)(b0 * m->block)) * column;
             struct ahead soon = { next, j + 1 == p1 && b + 1 == b1 ? 0 : ceil_div(32, n) };
             size_t step = (size_t)(nk / 32) * (size_t)soon.lines * 64;
-            if (expanded) {
+            if (expanded && !narrow) {
                 l->expand(expanded, weights, p->w_type, nk);
                 weights = (const char *)expanded;
             }
@@ -142,8 +144,11 @@ static void stripe_panels(const struct level *l, const struct micro *m, const st
                 int first = (g0 + g) * m->rows, left = p->M - first;
                 int rows = left < m->rows ? left : m->rows;
                 float *group = sums + (size_t)g * c_group;
-                m->run(group, a + ((size_t)(b - b0) * (size_t)n + (size_t)g) * block, weights, rows,
-                       nk, b > 0, &soon);
+                const char *x = a + ((size_t)(b - b0) * (size_t)n + (size_t)g) * block;
+                if (narrow)
+                    l->narrow(group, x, weights, p->w_type, rows, nk, b > 0);
+                else
+                    m->run(group, x, weights, rows, nk, b > 0, &soon);
                 if (b + 1 == s->blocks)
                     l->finish(p, group, j, first, rows);
             }

@@ -249,10 +249,10 @@ static void matmul(struct two *w)
 }
 
 /* Rows alone, in batches of every size, and among 1,400 (other stripes and threads). */
-static void matmul_rows(struct two *w)
+static void check_rows(struct two *w, enum dtype weights_as)
 {
     enum { M = 1400, N = 72, K = 2500 };
-    struct case_of_matmul c = { .M = M, .N = N, .K = K, .w = w->type, .file = F32 };
+    struct case_of_matmul c = { .M = M, .N = N, .K = K, .w = weights_as, .file = F32 };
     struct both weights = input(w, F32, N, K, 0.1f), x = input(w, w->type, M, K, 1);
     struct both all = output(w, F32, M, N), few = output(w, F32, M, N);
     struct epilogue ep = { .act = ACT_NONE };
@@ -271,6 +271,13 @@ static void matmul_rows(struct two *w)
     same_bits(w, ys, all.t[MINE], 300, "matmul");
     b->ops->unpack(b, &m);
     drop(w, &weights), drop(w, &x), drop(w, &all), drop(w, &few);
+}
+
+static void matmul_rows(struct two *w)
+{
+    check_rows(w, w->type);
+    if (w->type == F32)
+        check_rows(w, F16);                                 /* expanded on the way */
 }
 
 /* ---- norms and copies ---- */

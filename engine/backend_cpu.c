@@ -197,7 +197,8 @@ static enum status cpu_pack(struct backend *b, struct matrix *m, const struct vi
         rows += parts[i].rows;
     }
     assert(rows == m->N);
-    panels_pack(m->data, number(m->type), outputs, m->K, m->paired, stack, n_parts);
+    panels_pack(cpu_of(b)->level, m->data, number(m->type), outputs, m->K, m->paired, stack,
+                n_parts);
     free(stack);
     return OK;
 }

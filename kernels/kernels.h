@@ -114,8 +114,8 @@ const char *kernels_name(int i);            /* best first; NULL behind the last 
  * all ups. */
 size_t panels_bytes(int outputs, int K, int paired, enum number type);
 struct rows { const void *data; enum number type; int n; };     /* n rows of K numbers */
-void panels_pack(void *panels, enum number type, int outputs, int K, int paired,
-                 const struct rows *parts, int n_parts);
+void panels_pack(const struct level *l, void *panels, enum number type, int outputs, int K,
+                 int paired, const struct rows *parts, int n_parts);
 
 /* matmul.c. scratch: matmul_scratch() bytes, aligned to 64. */
 size_t matmul_scratch(const struct level *l, const struct micro *m, const struct product *p);

@@ -62,15 +62,18 @@ TEST(bf16_is_half_a_float)
 TEST(panels_hold_pairs)
 {
     enum { F = 3, K = 5 };
+    const struct level *l;
+    const struct micro *m;
     uint16_t gate[F * K], up[F * K], panel[PANEL * 32];
     for (int i = 0; i < F * K; i++) {
         gate[i] = (uint16_t)(100 + i);
         up[i] = (uint16_t)(200 + i);
     }
     struct rows parts[2] = { { gate, NUM_BF16, F }, { up, NUM_BF16, F } };
+    CHECK(kernels_choose(NULL, &l, &m));
     CHECK_INT(panels_bytes(F, K, 1, NUM_BF16), sizeof panel);
     memset(panel, 0xff, sizeof panel);
-    panels_pack(panel, NUM_BF16, F, K, 1, parts, 2);
+    panels_pack(l, panel, NUM_BF16, F, K, 1, parts, 2);
     int wrong = 0;
     for (int k = 0; k < 32; k++)
         for (int j = 0; j < PANEL; j++) {
@@ -78,6 +81,49 @@ TEST(panels_hold_pairs)
             wrong += panel[(k / 2 * PANEL + j) * 2 + k % 2] != want;
         }
     CHECK_INT(wrong, 0);
+}
+
+static uint16_t as16(enum number type, float x)
+{
+    return type == NUM_BF16 ? bf16_of_float(x) : f16_of_float(x);
+}
+
+/* 40 rows of 301 numbers, of each type that a file may hold, at an odd address, by every level: in
+ * panels of 16 bits what the plain conversions give. */
+TEST(panels_from_every_type)
+{
+    enum { N = 40, K = 301, K_PANEL = 320 };
+    static const enum number types[] = { NUM_F32, NUM_F16, NUM_BF16 };
+    static char file[1 + N * K * sizeof(float)];
+    static uint16_t panels[2][K_PANEL * PANEL];
+    const struct level *l;
+    const struct micro *m;
+    CHECK_INT(panels_bytes(N, K, 0, NUM_F16), sizeof panels);
+    for (int level = 0; kernels_name(level); level++)
+        for (int c = 0; c < 6 && kernels_choose(kernels_name(level), &l, &m); c++) {
+            enum number from = types[c % 3], to = types[1 + c / 3];
+            struct rows part = { file + 1, from, N };
+            int wrong = 0;
+            for (int i = 0; i < N * K; i++) {
+                float x = ldexpf((float)(i * 7919 % 4093 - 2046), i % 37 - 30);
+                uint16_t h = as16(from, x);
+                memcpy(file + 1 + (size_t)i * number_size(from), from == NUM_F32 ? (void *)&x : &h,
+                       number_size(from));
+            }
+            memset(panels, 0xff, sizeof panels);
+            panels_pack(l, panels, to, N, K, 0, &part, 1);
+            for (int n = 0; n < 2 * PANEL; n++)
+                for (int k = 0; k < K_PANEL; k++) {
+                    int i = n * K + k;
+                    float x = ldexpf((float)(i * 7919 % 4093 - 2046), i % 37 - 30);
+                    if (from != NUM_F32)
+                        x = from == NUM_BF16 ? bf16_to_float(as16(from, x))
+                                             : f16_to_float(as16(from, x));
+                    uint16_t want = n < N && k < K ? as16(to, x) : 0;
+                    wrong += panels[n / PANEL][(k / 2 * PANEL + n % PANEL) * 2 + k % 2] != want;
+                }
+            CHECK_INT(wrong, 0);
+        }
 }
 
 /* Sums do not depend on how many threads share them out, nor on the stripes that this makes. */
@@ -97,7 +143,7 @@ TEST(products_ignore_threads)
             continue;
         void *panels = malloc(panels_bytes(N, K, 0, NUM_BF16));
         struct rows part = { w, NUM_F32, N };
-        panels_pack(panels, NUM_BF16, N, K, 0, &part, 1);
+        panels_pack(l, panels, NUM_BF16, N, K, 0, &part, 1);
         for (int threads = 1; threads <= 8; threads++) {
             omp_set_num_threads(threads);
             struct product p = { .M = M, .N = N, .K = K, .y = y[threads > 1], .x = x,

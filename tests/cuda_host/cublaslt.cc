@@ -285,7 +285,7 @@ static void multiply(const task &t, std::vector<float> &sum, int first, int K, b
     kernels_choose(nullptr, &l, &m);
     void *panels = aligned_alloc(64, panels_bytes(t.N, K, 0, NUM_F32) + 64);
     struct rows part = { w.data(), NUM_F32, t.N };
-    panels_pack(panels, NUM_F32, t.N, K, 0, &part, 1);
+    panels_pack(l, panels, NUM_F32, t.N, K, 0, &part, 1);
     struct product p = {};
     p.M = t.M, p.N = t.N, p.K = K;
     p.y = sum.data(), p.x = x.data(), p.panels = panels;

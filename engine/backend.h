@@ -38,6 +38,9 @@ struct kv_row {
     int32_t position;           /* for the rotation: prefix + col - lo of a question row */
 };
 
+/* Columns [from, from + n) that stand in [to, to + n) too; from and to multiples of KV_ALIGN. */
+struct kv_copy { int32_t from, to, n; };
+
 enum act { ACT_NONE, ACT_QUICK_GELU, ACT_GELU, ACT_SWIGLU };
 struct epilogue {
     const struct tensor *bias;      /* [1,N] F32, or NULL */
@@ -102,6 +105,10 @@ struct backend_ops {
      * all), and writes k, v into column at[t].col of `layer`. at is host memory [T]. */
     enum status (*cache)(struct backend *, struct tensor *qkv, struct kvcache *, int layer,
                          int heads, float theta, const struct kv_row *at, struct err *);
+    /* Keys and values of `layer` from columns to columns; copies is host memory [n], and none of
+     * them writes what another reads or writes. */
+    enum status (*kv_copy)(struct backend *, struct kvcache *, int layer,
+                           const struct kv_copy *copies, int n, struct err *);
     /* y [T,H*d] = softmax(q k' / sqrt(d)) v over the columns that at[t] sees; q: first H*d columns
      * of qkv's rows */
     enum status (*attend)(struct backend *, struct tensor *y, const struct tensor *qkv,

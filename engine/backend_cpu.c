@@ -389,6 +389,23 @@ static enum status cpu_cache(struct backend *b, struct tensor *qkv, struct kvcac
     return OK;
 }
 
+static enum status cpu_kv_copy(struct backend *b, struct kvcache *kv, int layer,
+                               const struct kv_copy *copies, int n, struct err *e)
+{
+    struct cpu *c = cpu_of(b);
+    size_t skip = (size_t)layer * layer_bytes(c, kv);
+    struct attention a = { .kv_heads = kv->kv_heads, .d = kv->head_size, .columns = kv->columns,
+                           .k = (char *)kv->k + skip, .v = (char *)kv->v + skip };
+    (void)e;
+    for (int i = 0; i < n; i++) {
+        const struct kv_copy *m = &copies[i];
+        assert(m->from % KV_ALIGN == 0 && m->to % KV_ALIGN == 0 && m->from != m->to);
+        assert(m->from + m->n <= kv->columns && m->to + m->n <= kv->columns);
+        cache_copy(cache_micro(c, kv), &a, (size_t)m->from, (size_t)m->to, (size_t)m->n);
+    }
+    return OK;
+}
+
 static enum status cpu_attend(struct backend *b, struct tensor *y, const struct tensor *qkv,
                               const struct kvcache *kv, int layer, int heads,
                               const struct kv_row *at, struct err *e)
@@ -451,8 +468,9 @@ static const struct backend_ops cpu_ops = {
     .pack = cpu_pack, .unpack = cpu_unpack, .kv_alloc = cpu_kv_alloc,
     .kv_release = cpu_kv_release, .patches = cpu_patches, .tower_embed = cpu_tower_embed,
     .embed = cpu_embed, .gather = cpu_gather, .layernorm = cpu_layernorm, .rmsnorm = cpu_rmsnorm,
-    .matmul = cpu_matmul, .cache = cpu_cache, .attend = cpu_attend, .sample = cpu_sample,
-    .peak_flops = cpu_peak_flops, .memory_peak = cpu_memory_peak, .close = cpu_close,
+    .matmul = cpu_matmul, .cache = cpu_cache, .kv_copy = cpu_kv_copy, .attend = cpu_attend,
+    .sample = cpu_sample, .peak_flops = cpu_peak_flops, .memory_peak = cpu_memory_peak,
+    .close = cpu_close,
 };
 
 const char *backend_cpu_level(int i)

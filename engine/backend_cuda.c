@@ -22,6 +22,8 @@ _Static_assert((int)ACT_GELU == ACTIVATE_GELU && (int)ACT_SWIGLU == ACTIVATE_SWI
                (int)ACT_QUICK_GELU == ACTIVATE_QUICK_GELU, "one numbering");
 _Static_assert(sizeof(struct kv_row) == sizeof(struct place) &&
                offsetof(struct kv_row, position) == offsetof(struct place, position), "one layout");
+_Static_assert(sizeof(struct kv_copy) == sizeof(struct move) &&
+               offsetof(struct kv_copy, n) == offsetof(struct move, n), "one layout");
 _Static_assert(sizeof(struct sampling) == sizeof(struct draw) &&
                offsetof(struct sampling, top_k) == offsetof(struct draw, top_k) &&
                offsetof(struct sampling, u) == offsetof(struct draw, u), "one layout");
@@ -41,7 +43,7 @@ struct cuda {
     struct products *products;
     struct { char *at; size_t used; int half; cudaEvent_t passed[2]; } stage;
     struct room ids, wide, draws, cosine, sine, chosen, scratch;
-    struct mirror places, allowed;
+    struct mirror places, copies, allowed;
     struct room tiles;          /* of `places` */
     struct tile *tile;          /* [tile_size], the host's */
     int n_tiles, tile_size;
@@ -594,6 +596,24 @@ static enum status cuda_cache(struct backend *b, struct tensor *qkv, struct kvca
                                      theta > 0 ? c->sine.at : NULL, c->stream), "cache", e);
 }
 
+static enum status cuda_kv_copy(struct backend *b, struct kvcache *kv, int layer,
+                                const struct kv_copy *copies, int n, struct err *e)
+{
+    struct cuda *c = cuda_of(b);
+    size_t skip = (size_t)layer * layer_bytes(kv);
+    bool changed;
+    for (const struct kv_copy *m = copies; m < copies + n; m++) {
+        assert(m->from % KV_ALIGN == 0 && m->to % KV_ALIGN == 0 && m->from != m->to);
+        assert(m->from + m->n <= kv->columns && m->to + m->n <= kv->columns);
+    }
+    if (reflect(c, &c->copies, copies, (size_t)n * sizeof *copies, &changed, e) != OK)
+        return e->code;
+    struct attention a = { .kv_heads = kv->kv_heads, .d = kv->head_size, .columns = kv->columns,
+                           .k = (char *)kv->k + skip, .v = (char *)kv->v + skip,
+                           .type = number(kv->type) };
+    return check(c, cache_copy_cuda(&a, c->copies.device.at, n, c->stream), "kv_copy", e);
+}
+
 static enum status cuda_attend(struct backend *b, struct tensor *y, const struct tensor *qkv,
                                const struct kvcache *kv, int layer, int heads,
                                const struct kv_row *at, struct err *e)
@@ -705,7 +725,8 @@ static void cuda_close(struct backend *b)
 {
     struct cuda *c = cuda_of(b);
     struct room *rooms[] = { &c->ids, &c->wide, &c->draws, &c->cosine, &c->sine, &c->chosen,
-                             &c->scratch, &c->places.device, &c->allowed.device, &c->tiles };
+                             &c->scratch, &c->places.device, &c->copies.device, &c->allowed.device,
+                             &c->tiles };
     if (c->stream)
         cudaStreamSynchronize(c->stream);
     for (size_t i = 0; i < COUNT(rooms); i++)
@@ -722,6 +743,7 @@ static void cuda_close(struct backend *b)
         cudaStreamDestroy(c->stream);
     cudaGetLastError();                                     /* a device that failed says so again */
     free(c->places.host);
+    free(c->copies.host);
     free(c->allowed.host);
     free(c->tile);
     free(c);
@@ -734,7 +756,8 @@ static const struct backend_ops cuda_ops = {
     .pack = cuda_pack, .unpack = cuda_unpack, .kv_alloc = cuda_kv_alloc,
     .kv_release = cuda_kv_release, .patches = cuda_patches, .tower_embed = cuda_tower_embed,
     .embed = cuda_embed, .gather = cuda_gather, .layernorm = cuda_layernorm,
-    .rmsnorm = cuda_rmsnorm, .matmul = cuda_matmul, .cache = cuda_cache, .attend = cuda_attend,
+    .rmsnorm = cuda_rmsnorm, .matmul = cuda_matmul, .cache = cuda_cache,
+    .kv_copy = cuda_kv_copy, .attend = cuda_attend,
     .sample = cuda_sample, .peak_flops = cuda_peak_flops, .memory_peak = cuda_memory_peak,
     .close = cuda_close,
 };

@@ -371,6 +371,19 @@ static enum status plain_cache(struct backend *b, struct tensor *qkv, struct kvc
     return OK;
 }
 
+static enum status plain_kv_copy(struct backend *b, struct kvcache *kv, int layer,
+                                 const struct kv_copy *copies, int n, struct err *e)
+{
+    size_t column = sizeof(float) * (size_t)kv->kv_heads * (size_t)kv->head_size;
+    (void)b, (void)e;
+    for (const struct kv_copy *c = copies; c < copies + n; c++) {
+        size_t all = (size_t)c->n * column;
+        memcpy(kv_at(kv->k, kv, layer, c->to, 0), kv_at(kv->k, kv, layer, c->from, 0), all);
+        memcpy(kv_at(kv->v, kv, layer, c->to, 0), kv_at(kv->v, kv, layer, c->from, 0), all);
+    }
+    return OK;
+}
+
 static bool sees(const struct kv_row *at, int c)
 {
     int behind = at->base + at->prefix;
@@ -489,8 +502,8 @@ static const struct backend_ops plain_ops = {
     .kv_release = plain_kv_release, .patches = plain_patches, .tower_embed = plain_tower_embed,
     .embed = plain_embed, .gather = plain_gather, .layernorm = plain_layernorm,
     .rmsnorm = plain_rmsnorm, .matmul = plain_matmul, .cache = plain_cache,
-    .attend = plain_attend, .sample = plain_sample, .peak_flops = plain_peak_flops,
-    .memory_peak = plain_memory_peak, .close = plain_close,
+    .kv_copy = plain_kv_copy, .attend = plain_attend, .sample = plain_sample,
+    .peak_flops = plain_peak_flops, .memory_peak = plain_memory_peak, .close = plain_close,
 };
 
 enum status backend_plain_open(struct backend **out, struct err *e)

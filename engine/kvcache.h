@@ -6,8 +6,9 @@
  *     base                                  starts at multiples of KV_ALIGN:  |
  *     | prefix: system prompt, image |    lane 0: question, reply  |  lane 1  |  ...
  *
- * A lane belongs to one question at a time and is used again by the group's next one. Ranges are
- * taken first fit, in blocks of KV_ALIGN columns. One thread. */
+ * A lane belongs to one question at a time and is used again by the group's next one. The stem
+ * (scheduler.h) has a range too. Ranges are taken first fit, in blocks of KV_ALIGN columns. One
+ * thread. */
 #ifndef ENGINE_KVCACHE_H
 #define ENGINE_KVCACHE_H
 

@@ -4,8 +4,10 @@
  *     end:         logits = lm_head RMS(x), of the rows that were asked for
  *
  * transformers models/llama. A step is T rows of any sequences: prefixes, questions and replies
- * alike; what a row sees, and where it writes, is in its kv_row. Query, key and value are one
- * product, gate and up another. All memory is taken at open, so a step allocates nothing. */
+ * alike; what a row sees, and where it writes, is in its kv_row. Columns that are to stand in other
+ * places too are copied layer by layer, between writing and seeing: so those of a row of this very
+ * step can be. Query, key and value are one product, gate and up another. All memory is taken at
+ * open, so a step allocates nothing. */
 #include "engine/private.h"
 #include <assert.h>
 #include <stdio.h>
@@ -130,19 +132,22 @@ static enum status product(struct device *d, struct tensor *y, const struct tens
 }
 
 static enum status attention(struct language *m, struct tensor *y, struct tensor *qkv, int layer,
-                             const struct kv_row *at, struct err *e)
+                             const struct rows *rows, struct err *e)
 {
     struct device *d = m->device;
     device_stage(d, STAGE_ATTENTION);
-    if (d->ops->cache(d->backend, qkv, &m->cache, layer, m->c.heads, m->c.theta, at, e) != OK)
+    if (d->ops->cache(d->backend, qkv, &m->cache, layer, m->c.heads, m->c.theta, rows->at, e) ||
+        (rows->n_copies &&
+         d->ops->kv_copy(d->backend, &m->cache, layer, rows->copy, rows->n_copies, e)))
         return e->code;
-    return d->ops->attend(d->backend, y, qkv, &m->cache, layer, m->c.heads, at, e);
+    return d->ops->attend(d->backend, y, qkv, &m->cache, layer, m->c.heads, rows->at, e);
 }
 
-static enum status run_block(struct language *m, int layer, int T, const struct kv_row *at,
+static enum status run_block(struct language *m, int layer, const struct rows *rows,
                              struct err *e)
 {
     struct device *d = m->device;
+    int T = rows->n;
     const struct language_block *w = &m->block[layer];
     struct tensor x = tensor_rows(m->x, 0, T), n = tensor_rows(m->n, 0, T);
     struct tensor qkv = tensor_rows(m->qkv, 0, T), a = tensor_rows(m->a, 0, T);
@@ -150,7 +155,7 @@ static enum status run_block(struct language *m, int layer, int T, const struct 
 
     if (norm(d, &n, &x, &w->norm1, m->c.eps, e) ||
         product(d, &qkv, &n, &w->qkv, ACT_NONE, NULL, e) ||
-        attention(m, &a, &qkv, layer, at, e) ||
+        attention(m, &a, &qkv, layer, rows, e) ||
         product(d, &x, &a, &w->out, ACT_NONE, &x, e) ||
         norm(d, &n, &x, &w->norm2, m->c.eps, e) ||
         product(d, &h, &n, &w->gate_up, ACT_SWIGLU, NULL, e) ||
@@ -187,7 +192,7 @@ enum status language_step(struct language *m, const struct rows *rows,
         device_dump(d, &x, e, "embed") != OK)
         return e->code;
     for (int layer = 0; layer < m->c.layers; layer++)
-        if (run_block(m, layer, rows->n, rows->at, e) != OK)
+        if (run_block(m, layer, rows, e) != OK)
             return e->code;
     if (!rows->n_last)
         return OK;

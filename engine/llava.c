@@ -2,8 +2,9 @@
  *
  * A request is a sequence of positions: its ids, with the image slot spread over the picture's
  * rows, then the tokens of its reply. Its prefix is what stands up to and including the slot; the
- * rest is its own region. That rule looks at the request alone, never at its neighbours: so whether
- * a prefix is shared, and with whom, cannot change a bit of any reply. */
+ * rest is its own region; of the prefix, the ids before the slot are its stem. That rule looks at the
+ * request alone, never at its neighbours: so whether a prefix is shared, and with whom, and whether
+ * its stem's columns were computed or copied, cannot change a bit of any reply. */
 #include "engine/llava.h"
 #include <assert.h>
 #include <pthread.h>
@@ -499,19 +500,26 @@ static bool measure(struct llava *m, struct asked *a)
     return true;
 }
 
-/* Equal keys, equal prefixes: the picture and the ids before it. */
-static void prefix_key(const struct asked *a, unsigned char key[KEY_SIZE])
+/* The picture and the ids before it; the stem is as much of these as leaves a row to the prefix. */
+static struct prefix prefix_of(const struct asked *a)
 {
+    const struct llava_request *r = &a->request;
+    struct prefix p = { .n_rows = a->n_prefix,
+                        .n_stem = a->slot < a->n_prefix ? a->slot : a->n_prefix - 1,
+                        .keeps_picture = a->n_prefix < a->slot + a->n_image };
     struct sha256 s;
     sha256_init(&s);
-    sha256_add(&s, a->request.image->sha256, sizeof a->request.image->sha256);
-    sha256_add(&s, a->request.ids, (size_t)a->slot * sizeof *a->request.ids);
-    sha256_end(&s, key);
+    sha256_add(&s, r->image->sha256, sizeof r->image->sha256);
+    sha256_add(&s, r->ids, (size_t)a->slot * sizeof *r->ids);
+    sha256_end(&s, p.key);
+    sha256_init(&s);
+    sha256_add(&s, r->ids, (size_t)p.n_stem * sizeof *r->ids);
+    sha256_end(&s, p.stem_key);
+    return p;
 }
 
 static enum status submit(struct llava *m, const struct llava_request *r, struct err *e)
 {
-    unsigned char key[KEY_SIZE];
     if (r->n_beams != 1)
         return err_set(e, ERR_USAGE, "%d beams: only 1 is run", r->n_beams);
     struct asked *a = calloc(1, sizeof *a);
@@ -520,12 +528,12 @@ static enum status submit(struct llava *m, const struct llava_request *r, struct
     a->request = *r;
     a->since = clock_seconds();
     if (measure(m, a)) {
+        struct prefix prefix;
         if (r->image)
-            prefix_key(a, key);
+            prefix = prefix_of(a);
         a->reply = malloc((size_t)a->n_most * sizeof *a->reply + 1);
-        bool own_rows_read_picture = r->image && a->n_prefix < a->slot + a->n_image;
-        if (!a->reply || scheduler_add(&m->scheduler, &a->question, r->image ? key : NULL,
-                                       a->n_prefix, own_rows_read_picture, e) != OK) {
+        if (!a->reply || scheduler_add(&m->scheduler, &a->question, r->image ? &prefix : NULL,
+                                       e) != OK) {
             forget(a);
             return err_set(e, ERR_MEMORY, "no memory for a request");
         }
@@ -610,7 +618,8 @@ static void pack(struct llava *m, const struct plan *p, struct rows *rows)
     }
     m->stats.flops += s * language_logit_flops(c);
     m->stats.computed_tokens += (uint64_t)t;
-    *rows = (struct rows){ .n = t, .n_last = s, .id = m->id, .at = m->at, .last = m->last };
+    *rows = (struct rows){ .n = t, .n_last = s, .id = m->id, .at = m->at, .last = m->last,
+                           .copy = p->copy, .n_copies = p->n_copies };
 }
 
 /* Has the stop string appeared? Then a->text is what stands before it. */

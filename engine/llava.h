@@ -120,7 +120,8 @@ size_t llava_appetite(const struct llava *m);
 enum { LLAVA_STAGES = 8 };
 struct llava_stats {
     uint64_t images, requests, prompt_tokens, computed_tokens, reply_tokens, steps;
-    double flops;               /* that must be done with sharing (products and attention) */
+    double flops;               /* products and attention of all that was computed: a picture's
+                                   prefix and the ids before it once for all who share them */
     struct { const char *name; double seconds; } stage[LLAVA_STAGES];   /* name NULL ends */
     size_t peak_device_bytes;
 };

@@ -107,6 +107,8 @@ struct rows {                   /* host memory, untouched until the device is in
     int n, n_last;
     const int32_t *id;          /* [n] token, or -1 - row of the pictures' tensor */
     const struct kv_row *at;    /* [n] */
+    const struct kv_copy *copy; /* [n_copies]: columns that are others' too */
+    int n_copies;
     const int32_t *last;        /* [n_last] rows whose logits are wanted */
 };
 enum status language_open(struct language **out, struct loader *l, const struct language_config *c,

@@ -1,4 +1,4 @@
-/* attention.c -- softmax(q k' / sqrt(d)) v over the KV cache, and writing the cache.
+/* attention.c -- softmax(q k' / sqrt(d)) v over the KV cache; writing the cache, and copying in it.
  *
  * Both products are the micro kernel's: K lies as panels of 32 columns over d, V as panels of 32 of
  * its d over the columns (kernels.h). A tile is a full group of rows, neighbours with one base, so
@@ -302,5 +302,37 @@ void cache_write(const struct level *l, const struct micro *m, const struct atte
             l->copy(x, m->type, v, a->type, a->d);
             put(a, m->type, g, col, x, 1);
         }
+    }
+}
+
+/* A head's keys: a panel is rows of 32 words, a column's word in each: a number, or a pair. */
+static void copy_keys(char *k, size_t rows, size_t from, size_t to, size_t n)
+{
+    for (size_t c = 0; c < n; c += PANEL)
+        for (size_t r = 0; r < rows; r++)
+            memcpy(k + 4 * ((to + c) * rows + r * PANEL), k + 4 * ((from + c) * rows + r * PANEL),
+                   4 * (n - c < PANEL ? n - c : PANEL));
+}
+
+/* One panel of a head's values: columns of 32 numbers, or pairs of them, of which the last may be
+ * half of one. */
+static void copy_values(char *v, enum number type, size_t from, size_t to, size_t n)
+{
+    size_t column = PANEL * number_size(type), whole = type == NUM_F32 ? n : n / 2 * 2;
+    memcpy(v + to * column, v + from * column, whole * column);
+    for (size_t j = 0; whole < n && j < PANEL; j++)
+        memcpy(v + (to + whole) * column + 4 * j, v + (from + whole) * column + 4 * j, 2);
+}
+
+void cache_copy(const struct micro *m, const struct attention *a, size_t from, size_t to, size_t n)
+{
+    size_t dp = (size_t)round_up(a->d, 32), panel = (size_t)a->columns * PANEL * number_size(m->type);
+    size_t rows = m->type == NUM_F32 ? dp : dp / 2;
+#pragma omp parallel for schedule(static) if (n * (size_t)a->kv_heads * dp >= 4 * FEW)
+    for (int g = 0; g < a->kv_heads; g++) {
+        size_t head = (size_t)g * (dp / PANEL) * panel;
+        copy_keys((char *)a->k + head, rows, from, to, n);
+        for (size_t i = 0; i < dp / PANEL; i++)
+            copy_values((char *)a->v + head + i * panel, m->type, from, to, n);
     }
 }

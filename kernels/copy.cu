@@ -1,4 +1,5 @@
-/* copy.cu -- rows from here to there, in another type if need be; the CPU's twins are in rows.c. */
+/* copy.cu -- rows from here to there, in another type if need be, and columns of the cache; the CPU's
+ * twins are in rows.c and attention.c. */
 #include "kernels/reduce.cuh"
 
 template <int W>
@@ -49,6 +50,19 @@ tower_rows(void *y, enum number y_type, const void *x, enum number x_type, const
     store<W>(y, y_type, (size_t)t * (size_t)D + (size_t)i, v);
 }
 
+/* A block is a move, a head, and keys or values: whose columns lie one behind the other. Sizes are in
+ * pieces of 16 bytes, of a head and of a column in it. */
+__global__ static void __launch_bounds__(GRID_THREADS)
+copy_columns(void *k, void *v, const struct move *moves, size_t head, size_t column)
+{
+    struct move m = moves[blockIdx.x];
+    uint4 *at = (uint4 *)(blockIdx.z ? v : k) + blockIdx.y * head;
+    const uint4 *from = at + (size_t)m.from * column;
+    uint4 *to = at + (size_t)m.to * column;
+    for (size_t i = threadIdx.x; i < (size_t)m.n * column; i += blockDim.x)
+        to[i] = from[i];
+}
+
 int convert_cuda(void *y, enum number y_type, const void *x, enum number x_type, size_t n,
                  void *stream)
 {
@@ -75,6 +89,16 @@ int gather_cuda(void *y, enum number y_type, const void *x, enum number x_type, 
     else
         LAUNCH(gather_rows<1>, s.grid, s.block, 0, stream, y, y_type, x, x_type, other, other_type,
                row, T, D);
+    return cudaGetLastError();
+}
+
+int cache_copy_cuda(const struct attention *a, const struct move *moves, int n, void *stream)
+{
+    size_t column = (size_t)a->d * number_size(a->type) / 16;
+    if (n == 0)
+        return cudaSuccess;
+    LAUNCH(copy_columns, dim3((unsigned)n, (unsigned)a->kv_heads, 2), GRID_THREADS, 0, stream, a->k,
+           a->v, moves, (size_t)a->columns * column, column);
     return cudaGetLastError();
 }
 

@@ -58,6 +58,8 @@ int finish_cuda(void *y, enum number y_type, const void *x, enum number x_type, 
 /* struct attention, all pointers the device's; d a multiple of 8, at most ATTENTION_D; columns, and
  * base and lo of a place, multiples of 64.
  * cache_write: rotates q (in place) and k (tables [positions][d/2], NULL: not at all); writes k, v.
+ * cache_copy: columns from .. from + n to those from `to` on; of `a` only kv_heads, d, columns, k, v
+ * and type count.
  * attend: y [T, heads*d] of qkv's type. Rows are done in tiles: neighbours of one base, so that
  * what they see in common is read once. attention_tiles() lists them (at is the host's, here), and
  * returns how many; tile has room for T; the list then goes to the device. */
@@ -66,6 +68,8 @@ struct tile { int32_t first, n; };          /* rows first .. first + n */
 int attention_tiles(struct tile *tile, const struct place *at, int T, enum number type);
 int cache_write_cuda(const struct attention *a, const float *cosine, const float *sine,
                      void *stream);
+struct move { int32_t from, to, n; };       /* engine/backend.h: struct kv_copy */
+int cache_copy_cuda(const struct attention *a, const struct move *moves, int n, void *stream);
 int attend_cuda(void *y, const struct attention *a, const struct tile *tile, int tiles,
                 void *stream);
 

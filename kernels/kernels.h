@@ -148,6 +148,9 @@ void attend(const struct level *l, const struct micro *m, const struct attention
 size_t cache_scratch(const struct attention *a);
 void cache_write(const struct level *l, const struct micro *m, const struct attention *a,
                  const float *cosine, const float *sine, void *scratch);
+/* Columns from .. from + n to those from `to` on, both multiples of 64; of `a` only kv_heads, d,
+ * columns, k and v count. */
+void cache_copy(const struct micro *m, const struct attention *a, size_t from, size_t to, size_t n);
 void rope_table(float *cosine, float *sine, int first, int n, int d, float theta);
 
 /* rows.c: the row-wise operations over T rows. */

@@ -74,9 +74,9 @@ TEST(bench_accounts_for_all_its_time)
     CHECK(stage(&f, "idle") > 0);                           /* for the first picture at least */
     CHECK(f.decoding > 0 && f.workers > 0);
 
-    int prefix = 35 + llava_info(m)->image_tokens, rest = 30 * 2;
-    CHECK_INT(f.stats.prompt_tokens, 40 * (2 * prefix + rest));
-    CHECK(f.stats.computed_tokens >= (uint64_t)(40 * (prefix + rest)));     /* no two share one */
+    int image = llava_info(m)->image_tokens, rest = 30 * 2;     /* no two share a picture; all, 35 ids */
+    CHECK_INT(f.stats.prompt_tokens, 40 * (2 * (35 + image) + rest));
+    CHECK(f.stats.computed_tokens >= (uint64_t)(35 + 40 * (image + rest)));
     while (bench_timeline(&f, lines, line))
         CHECK(strlen(line) < BENCH_LINE - 1 && lines++ < 20);
     CHECK_INT(lines, 7 + 2);                                /* stages, total, decoding */

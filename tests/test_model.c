@@ -592,10 +592,11 @@ static struct asking *all_pairs(const struct golden *g, int *n)
 
 enum order { GROUPED, SHUFFLED, ALONE };
 
-/* Asks everything again and compares with the first time, bit by bit. */
-static void ask_again(struct llava *m, const struct golden *g, const struct asking *first, int n,
-                      enum order order)
+/* Asks everything again and compares with the first time, bit by bit. Returns the rows computed. */
+static int ask_again(struct llava *m, const struct golden *g, const struct asking *first, int n,
+                     enum order order)
 {
+    struct llava_stats st;
     size_t bytes = (size_t)llava_info(m)->vocabulary * sizeof(float);
     struct asking *again = calloc((size_t)n, sizeof *again);
     int different = 0;
@@ -618,6 +619,8 @@ static void ask_again(struct llava *m, const struct golden *g, const struct aski
     }
     CHECK_INT(different, 0);
     free(again);
+    llava_stats(m, &st);
+    return (int)st.computed_tokens;
 }
 
 static void same_in_any_batch(const char *device, const char *dtype)
@@ -651,6 +654,55 @@ static void same_in_any_batch(const char *device, const char *dtype)
     }
     golden_close(&g);
 }
+
+/* The ids before an image are computed once and copied, but where the cache holds one request and
+ * nothing else: there each prompt's are computed. */
+static void copied_as_computed(const char *device, const char *dtype)
+{
+    struct golden g;
+    int n = 0, which = 0, slot = 0;
+    if (golden_open(&g, "tiny-mlp", &(struct llava_options){ .device = device, .dtype = dtype })) {
+        struct asking *all = all_pairs(&g, &n);
+        while (all[which].image < 0)
+            which++;
+        struct asking *one = &all[which], *each = calloc((size_t)g.n_images, sizeof *each);
+        while (one->ids[slot] != LLAVA_IMAGE)
+            slot++;
+        for (int i = 0; i < g.n_images; i++) {              /* the same question on every image */
+            each[i] = *one;
+            each[i].image = i;
+            each[i].logits = calloc((size_t)llava_info(g.model)->vocabulary, sizeof(float));
+        }
+        int prefix = slot + llava_info(g.model)->image_tokens;
+        int rest = (int)one->n_ids - slot - 1 + one->max_new_tokens - 1;
+        struct llava_options o = { .device = device, .dtype = dtype,
+                                   .cache_positions = (prefix + 63) / 64 * 64 + (rest + 63) / 64 * 64 };
+        int computed = 0, copied = 0;
+        if (reopen(&g, &o)) {
+            struct llava_stats st;
+            for (int i = 0; i < g.n_images; i++)
+                submit(g.model, &each[i], g.pixels);
+            finish(g.model);
+            llava_stats(g.model, &st);
+            computed = (int)st.computed_tokens;
+        }
+        o.cache_positions = 0;
+        if (reopen(&g, &o))
+            copied = ask_again(g.model, &g, each, g.n_images, GROUPED);
+        CHECK(slot > 10 && g.n_images > 2 && each[0].answered == 1);
+        CHECK_INT(computed - copied, (g.n_images - 1) * slot);
+        for (int i = 0; i < g.n_images; i++)
+            free(each[i].logits);
+        for (int i = 0; i < n; i++)
+            free(all[i].logits);
+        free(each);
+        free(all);
+    }
+    golden_close(&g);
+}
+
+TEST(cpu_model_copies_as_it_computes_fp32) { copied_as_computed("cpu", "fp32"); }
+TEST(cpu_model_copies_as_it_computes_bf16) { copied_as_computed("cpu", "bf16"); }
 
 TEST(cpu_model_replies_the_same_in_any_batch_fp32) { same_in_any_batch("cpu", "fp32"); }
 TEST(cpu_model_replies_the_same_in_any_batch_bf16) { same_in_any_batch("cpu", "bf16"); }
@@ -695,3 +747,7 @@ GPU_TEST(model_replies_the_same_in_any_batch_bf16)
     if (!no_gpu())
         same_in_any_batch("cuda", "bf16");
 }
+
+GPU_TEST(model_copies_as_it_computes_fp32) { if (!no_gpu()) copied_as_computed("cuda", "fp32"); }
+GPU_TEST(model_copies_as_it_computes_fp16) { if (!no_gpu()) copied_as_computed("cuda", "fp16"); }
+GPU_TEST(model_copies_as_it_computes_bf16) { if (!no_gpu()) copied_as_computed("cuda", "bf16"); }

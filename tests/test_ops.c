@@ -450,6 +450,46 @@ static void attend_nothing(struct two *w)
     check_attend(w, (struct heads){ 2, 1, 32 }, &nowhere, 0, 10000, "attend: no rows");
 }
 
+/* Copied columns are seen with the bits of their originals, and those behind them are as they were. */
+static void copying(struct two *w)
+{
+    static const struct heads heads[] = { { 2, 2, 8 }, { 4, 2, 128 }, { 6, 1, 40 } };
+    static const struct kv_copy copies[] = { { 64, 896, 35 }, { 64, 512, 62 }, { 0, 1152, 101 } };
+    enum { N = COUNT(copies) };
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        struct heads h = heads[i];
+        struct kvcache kv[2];
+        struct kv_row from[N], to[N], behind[N];
+        for (int c = 0; c < N; c++) {
+            const struct kv_copy *m = &copies[c];
+            from[c] = (struct kv_row){ .base = m->from, .prefix = m->n, .lo = m->from };
+            to[c] = (struct kv_row){ .base = m->to, .prefix = m->n, .lo = m->to };
+            behind[c] = (struct kv_row){ .base = m->to, .prefix = 192, .lo = m->to };
+        }
+        fill(w, kv, h, 10000);
+        struct both qkv = input(w, w->type, N, (h.H + 2 * h.G) * h.d, 1.5f);
+        struct both y[3];
+        for (int k = 0; k < 3; k++)
+            y[k] = output(w, w->type, N, h.H * h.d);
+        for (int s = MINE; s <= PLAIN; s++) {
+            struct backend *b = w->b[s];
+            const struct backend_ops *ops = b->ops;
+            CHECK_OK(ops->attend(b, &y[0].t[s], &qkv.t[s], &kv[s], 1, h.H, from, &w->e), w->e);
+            CHECK_OK(ops->kv_copy(b, &kv[s], 1, copies, N, &w->e), w->e);
+            CHECK_OK(ops->attend(b, &y[1].t[s], &qkv.t[s], &kv[s], 1, h.H, to, &w->e), w->e);
+            CHECK_OK(ops->attend(b, &y[2].t[s], &qkv.t[s], &kv[s], 1, h.H, behind, &w->e), w->e);
+        }
+        same(w, &y[1], "kv_copy");
+        same_bits(w, y[1].t[MINE], y[0].t[MINE], 0, "kv_copy");
+        same(w, &y[2], "kv_copy: what stands behind");
+        for (int k = 0; k < 3; k++)
+            drop(w, &y[k]);
+        drop(w, &qkv);
+        for (int s = MINE; s <= PLAIN; s++)
+            w->b[s]->ops->kv_release(w->b[s], &kv[s]);
+    }
+}
+
 /* ---- choosing ---- */
 
 static void sampling(struct two *w)
@@ -525,8 +565,8 @@ static void run_on(const char *level, enum dtype type, void (*check)(struct two 
 #define OPERATIONS(X, level, type)                                                                \
     X(level, type, matmul) X(level, type, matmul_rows) X(level, type, norms)                      \
     X(level, type, copies) X(level, type, patches) X(level, type, attend_tower)                   \
-    X(level, type, attend_language) X(level, type, attend_nothing) X(level, type, sampling)       \
-    X(level, type, figures)
+    X(level, type, attend_language) X(level, type, attend_nothing) X(level, type, copying)        \
+    X(level, type, sampling) X(level, type, figures)
 #define ONE(level, type, check)                                                                   \
     TEST(cpu_##level##_##type##_##check) { run_on(#level, type, check); }
 #define GPU(level, type, check)                                                                   \

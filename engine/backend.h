@@ -58,11 +58,14 @@ struct backend_ops {
     void        (*release)(struct backend *, struct tensor *t);
     enum status (*write)(struct backend *, struct tensor *t, const void *host, struct err *);
     enum status (*read)(struct backend *, void *host, const struct tensor *t, struct err *);
+    /* The one wait of a step: nothing else in it waits for the device, but reading and what is taken
+     * from its memory (after reserve(): only room for draws, when more rows than ever have one). */
     enum status (*sync)(struct backend *, struct err *);
 
-    /* No step will have more rows than this: what steps need beyond their tensors is taken now.
-     * Called once, when the weights are there; without it, it is taken when it is needed first. */
-    enum status (*reserve)(struct backend *, int rows, struct err *);
+    /* No step will have more rows than this, nor more of the tower: what steps need beyond their
+     * tensors is taken now. Called once, when the weights are there; without it, it is taken when it
+     * is needed first. */
+    enum status (*reserve)(struct backend *, int rows, int tower_rows, struct err *);
     /* Bytes that may still be taken. NULL: memory is the host's, which others use too. */
     enum status (*memory_free)(struct backend *, size_t *bytes, struct err *);
 

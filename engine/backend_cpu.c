@@ -173,9 +173,9 @@ static enum status cpu_sync(struct backend *b, struct err *e)
     return e->code;
 }
 
-static enum status cpu_reserve(struct backend *b, int rows, struct err *e)
+static enum status cpu_reserve(struct backend *b, int rows, int tower_rows, struct err *e)
 {
-    (void)b, (void)rows;
+    (void)b, (void)rows, (void)tower_rows;
     return e->code;                                         /* scratch grows on its way */
 }
 

@@ -28,7 +28,9 @@ _Static_assert(sizeof(struct sampling) == sizeof(struct draw) &&
                offsetof(struct sampling, top_k) == offsetof(struct draw, top_k) &&
                offsetof(struct sampling, u) == offsetof(struct draw, u), "one layout");
 
-enum { STAGE_BYTES = 16 << 20 };                            /* pinned; used in halves */
+/* Pinned; used in halves. The pictures of a step, at most 64 of 340 KB, and its tables fit in both: so
+ * it need not wait for a half that its own copies still read. */
+enum { STAGE_BYTES = 32 << 20 };
 
 struct room { void *at; size_t n; };                        /* device memory that grows to its need */
 
@@ -41,7 +43,7 @@ struct cuda {
     int device;
     cudaStream_t stream;
     struct products *products;
-    struct { char *at; size_t used; int half; cudaEvent_t passed[2]; } stage;
+    struct { char *at; size_t used; int half; bool in_use[2]; cudaEvent_t passed[2]; } stage;
     struct room ids, wide, draws, cosine, sine, chosen, scratch;
     struct mirror places, copies, allowed;
     struct room tiles;          /* of `places` */
@@ -139,8 +141,10 @@ static char *stage(struct cuda *c, size_t n, struct err *e)
     if (c->stage.used + n > HALF) {
         int next = !c->stage.half;
         if (check(c, cudaEventRecord(c->stage.passed[c->stage.half], c->stream), "event", e) ||
-            check(c, cudaEventSynchronize(c->stage.passed[next]), "copying to the device", e))
+            (c->stage.in_use[next] &&
+             check(c, cudaEventSynchronize(c->stage.passed[next]), "copying to the device", e)))
             return NULL;
+        c->stage.in_use[c->stage.half] = true;
         c->stage.half = next;
         c->stage.used = 0;
     }
@@ -221,6 +225,8 @@ static enum status cuda_sync(struct backend *b, struct err *e)
     if (check(c, cudaStreamSynchronize(c->stream), "a step", e) == OK && c->out)
         memcpy(c->out, c->chosen_host, (size_t)c->n_out * sizeof *c->out);
     c->out = NULL;
+    c->stage.used = 0;                                      /* nothing reads it any more */
+    c->stage.in_use[0] = c->stage.in_use[1] = false;
     return e->code;
 }
 
@@ -231,12 +237,35 @@ static enum status cuda_memory_free(struct backend *b, size_t *bytes, struct err
     return check(c, cudaMemGetInfo(bytes, &all), "its memory", e);
 }
 
-/* Places, ids and draws are some bytes a row; the two halves of SwiGLU are what is large. */
-static enum status cuda_reserve(struct backend *b, int rows, struct err *e)
+/* Room for S tokens, on the device and, pinned, here. */
+static enum status room_for_tokens(struct cuda *c, int S, struct err *e)
+{
+    if (!grow(c, &c->chosen, (size_t)S * sizeof *c->chosen_host, e))
+        return e->code;
+    if (S <= c->chosen_size)
+        return OK;
+    if (c->chosen_host)
+        cudaFreeHost(c->chosen_host);
+    c->chosen_host = NULL;
+    c->chosen_size = 0;
+    if (check(c, cudaMallocHost((void **)&c->chosen_host, (size_t)S * sizeof *c->chosen_host),
+              "pinned memory", e) == OK)
+        c->chosen_size = S;
+    return e->code;
+}
+
+/* The two halves of SwiGLU are what is large; the rest is some bytes a row. */
+static enum status cuda_reserve(struct backend *b, int rows, int tower_rows, struct err *e)
 {
     struct cuda *c = cuda_of(b);
-    size_t wide = (size_t)rows * (size_t)c->widest * dtype_size(c->type);
-    grow(c, &c->wide, wide, e);
+    size_t n = (size_t)rows, most = (size_t)(rows > tower_rows ? rows : tower_rows);
+    (void)(grow(c, &c->wide, n * (size_t)c->widest * dtype_size(c->type), e) &&
+           grow(c, &c->ids, most * sizeof(int32_t), e) &&
+           grow(c, &c->places.device, most * sizeof(struct kv_row), e) &&
+           grow(c, &c->tiles, most * sizeof(struct tile), e) &&
+           grow(c, &c->copies.device, n * sizeof(struct kv_copy), e) &&
+           grow(c, &c->draws, n * sizeof(struct sampling), e) &&
+           room_for_tokens(c, rows, e) == OK);
     return e->code;
 }
 
@@ -626,23 +655,6 @@ static enum status cuda_attend(struct backend *b, struct tensor *y, const struct
         return e->code;
     struct attention a = layer_of(c, qkv, kv, layer, heads);
     return check(c, attend_cuda(y->data, &a, c->tiles.at, c->n_tiles, c->stream), "attend", e);
-}
-
-/* Room for S tokens, on the device and, pinned, here. */
-static enum status room_for_tokens(struct cuda *c, int S, struct err *e)
-{
-    if (!grow(c, &c->chosen, (size_t)S * sizeof *c->chosen_host, e))
-        return e->code;
-    if (S <= c->chosen_size)
-        return OK;
-    if (c->chosen_host)
-        cudaFreeHost(c->chosen_host);
-    c->chosen_host = NULL;
-    c->chosen_size = 0;
-    if (check(c, cudaMallocHost((void **)&c->chosen_host, (size_t)S * sizeof *c->chosen_host),
-              "pinned memory", e) == OK)
-        c->chosen_size = S;
-    return e->code;
 }
 
 static enum status cuda_sample(struct backend *b, int32_t *out, const struct tensor *logits,

@@ -132,9 +132,9 @@ static enum status plain_sync(struct backend *b, struct err *e)
     return e->code;
 }
 
-static enum status plain_reserve(struct backend *b, int rows, struct err *e)
+static enum status plain_reserve(struct backend *b, int rows, int tower_rows, struct err *e)
 {
-    (void)b, (void)rows;
+    (void)b, (void)rows, (void)tower_rows;
     return e->code;
 }
 

@@ -122,7 +122,8 @@ static enum status open_parts(struct llava *m, const struct limits *limits, enum
         language_open(&m->language, &l, &c->language, limits->rows, lasts, limits->columns) != OK ||
         device_alloc(&m->device, &m->pictures, m->device.act, 2 * limits->pictures * image_tokens(c),
                      c->language.hidden, e) != OK ||
-        ops->reserve(m->device.backend, limits->rows, e) != OK)
+        ops->reserve(m->device.backend, limits->rows, limits->pictures * (1 + c->tower.patches),
+                     e) != OK)
         return e->code;
     *widest = l.widest;
     return scheduler_open(&m->scheduler, limits, e);
@@ -132,8 +133,10 @@ static enum status open_parts(struct llava *m, const struct limits *limits, enum
  * product's algorithm, say) is there from then on, or fails here, where less can be tried. */
 static enum status warm_up(struct llava *m, struct err *e)
 {
+    static const struct sampling greedy;
     static const struct kv_row nowhere;
     static const int32_t zero;
+    int32_t chosen;
     struct device *d = &m->device;
     struct tensor rows, logits, y = tensor_rows(m->pictures, 0, image_tokens(&m->config));
     struct rows one = { .n = 1, .n_last = 1, .id = &zero, .at = &nowhere, .last = &zero };
@@ -142,6 +145,7 @@ static enum status warm_up(struct llava *m, struct err *e)
     (void)(vision_patches(m->vision, 1, e) || vision_run(m->vision, 1, &rows, e) ||
            connector_run(m->connector, &y, &rows, 1, e) ||
            language_step(m->language, &one, &m->pictures, &logits, e) ||
+           d->ops->sample(d->backend, &chosen, &logits, m->n_valid, m->allowed, &greedy, e) ||
            d->ops->sync(d->backend, e));
     d->dump_dir = dump_dir;
     return e->code;

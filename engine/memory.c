@@ -8,8 +8,9 @@ enum {
     /* Rows of a step. It reads every weight once: enough rows that reading is little beside
      * multiplying, which 16 bits do several times faster. */
     ROWS_F32 = 1024, ROWS_BF16 = 2048, ROWS_GPU = 4096, ROWS_LEAST = 256,
-    TOWER_ROWS = 5120,          /* that one batch of pictures should fill: 8 of 577 rows */
-    TOWER_PICTURES = 32,        /* at most */
+    /* Pictures that the tower takes at once: its products are small ones, and many rows fill a GPU.
+     * A processor is filled by 8 pictures of 577 rows. */
+    PICTURES = 32, TOWER_ROWS = 5120,
     RUNNING_MIN = 64, RUNNING_MAX = 256,                    /* questions that hold a lane */
 };
 
@@ -90,11 +91,10 @@ static int within(int64_t n, int least, int most)
     return n < least ? least : n > most ? most : (int)n;
 }
 
-static void limit_rows(struct limits *l, const struct model_config *c, int rows)
+static struct limits limits_of(int rows, int pictures)
 {
-    *l = (struct limits){ .rows = rows, .running = within(rows / 4, RUNNING_MIN, RUNNING_MAX),
-                          .pictures = within(TOWER_ROWS / (1 + c->tower.patches), 1,
-                                             TOWER_PICTURES) };
+    return (struct limits){ .rows = rows, .running = within(rows / 4, RUNNING_MIN, RUNNING_MAX),
+                            .pictures = pictures };
 }
 
 static int one_request(const struct model_config *c)        /* columns of the longest there can be */
@@ -139,7 +139,7 @@ enum status memory_plan(struct limits *out, const struct model_config *c, enum d
 {
     int least = kv_aligned(image_tokens(c) + KV_ALIGN) + 2 * KV_ALIGN;
     size_t room = free_bytes - reserve_of(free_bytes);
-    limit_rows(out, c, o->batch_tokens ? o->batch_tokens : ROWS_GPU);
+    *out = limits_of(o->batch_tokens ? o->batch_tokens : ROWS_GPU, PICTURES);
     for (bool smallest = false;;) {
         struct footprint f = memory_footprint(c, act, table, out);
         size_t fixed = f.weights + f.step;
@@ -162,9 +162,7 @@ enum status memory_plan(struct limits *out, const struct model_config *c, enum d
 
 size_t memory_least(const struct model_config *c, enum dtype act, enum dtype table)
 {
-    struct limits l;
-    limit_rows(&l, c, ROWS_LEAST);
-    l.pictures = 1;
+    struct limits l = limits_of(ROWS_LEAST, 1);
     struct footprint f = memory_footprint(c, act, table, &l);
     size_t need = f.weights + f.step + (size_t)one_request(c) * f.column;
     size_t most = 512u << 20;
@@ -177,7 +175,8 @@ void memory_plan_host(struct limits *out, const struct model_config *c, enum dty
     const struct language_config *m = &c->language;
     double column = 2.0 * m->layers * m->kv_heads * m->head_size * (double)dtype_size(act);
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 4;
-    limit_rows(out, c, o->batch_tokens ? o->batch_tokens : act == BF16 ? ROWS_BF16 : ROWS_F32);
+    *out = limits_of(o->batch_tokens ? o->batch_tokens : act == BF16 ? ROWS_BF16 : ROWS_F32,
+                     within(TOWER_ROWS / (1 + c->tower.patches), 1, PICTURES));
 
     /* A dozen full steps, so that replies can ride along while new prefixes come in. */
     int64_t wish = 12 * (int64_t)(out->rows > ROWS_F32 ? out->rows : ROWS_F32);

@@ -44,6 +44,10 @@ void cuda_host_break(int device, long after);
 void cuda_host_fail_alloc(long nth);
 void cuda_host_products(const char *kinds);
 
+/* Calls so far that may make the host wait for a device: synchronising, taking and giving back memory,
+ * copies that are not asynchronous, or not from or to pinned memory. */
+long cuda_host_waits(void);
+
 /* What was reported first, or NULL. cuda_host_forget(): as if it had not been. */
 const char *cuda_host_report(void);
 void cuda_host_forget(void);

@@ -175,6 +175,7 @@ cudaError_t cudaMalloc(void **out, size_t bytes)
     std::lock_guard<std::recursive_mutex> hold(lock);
     int device = current_device();
     *out = nullptr;
+    host_waits++;
     if (broken())
         return remember(broken());
     if (!base)
@@ -246,6 +247,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
 cudaError_t cudaHostAlloc(void **out, size_t bytes, unsigned)
 {
     std::lock_guard<std::recursive_mutex> hold(lock);
+    host_waits++;
     *out = malloc(bytes ? bytes : 1);
     if (!*out)
         return remember(cudaErrorMemoryAllocation);

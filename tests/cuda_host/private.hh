@@ -65,6 +65,7 @@ void enqueue(cudaStream_t stream, std::function<void()> what);
 int device_of(cudaStream_t stream);
 bool usable(int device);                                    /* counts; false: it has failed */
 cudaError_t remember(cudaError_t error);                    /* for cudaGetLastError() */
+extern long host_waits;                                     /* cuda_host_waits(); under the lock */
 
 } /* namespace cuda_host */
 #endif

@@ -33,6 +33,7 @@ struct CUevent_st {
 namespace cuda_host {
 
 std::recursive_mutex lock;
+long host_waits;
 
 static std::mutex report_lock;
 static char reported[600];
@@ -241,7 +242,10 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
         !copy_allowed(from, from_bytes, !from_host, "from"))
         return remember(broken());
     std::shared_ptr<std::vector<char>> staged;
-    if (from_host && !pinned_range(from, from_bytes)) {     /* the driver takes it along at once */
+    bool pinned = (!from_host || pinned_range(from, from_bytes)) &&
+                  (!to_host || pinned_range(to, to_bytes));
+    host_waits += wait || !pinned;
+    if (from_host && !pinned) {                             /* the driver takes it along at once */
         staged = std::make_shared<std::vector<char>>((const char *)from,
                                                      (const char *)from + from_bytes);
         from = staged->data();
@@ -251,7 +255,7 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
             memmove((char *)to + i * to_pitch, (const char *)from + i * from_pitch, width);
         (void)staged;
     });
-    if (wait || (to_host && !pinned_range(to, to_bytes)))
+    if (wait || (to_host && !pinned))
         run_all(the(stream));
     return remember(broken());
 }
@@ -372,6 +376,7 @@ cudaError_t cudaDriverGetVersion(int *version)
 cudaError_t cudaDeviceSynchronize(void)
 {
     HOLD;
+    host_waits++;
     run_device(device_now, false);
     check_guards();
     return remember(broken());
@@ -411,6 +416,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t s)
 cudaError_t cudaStreamSynchronize(cudaStream_t s)
 {
     HOLD;
+    host_waits++;
     run_all(the(s));
     check_guards();
     return remember(broken());
@@ -484,6 +490,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s)
 cudaError_t cudaEventSynchronize(cudaEvent_t e)
 {
     HOLD;
+    host_waits++;
     wait_for(e);
     check_guards();
     return remember(broken());
@@ -543,6 +550,7 @@ cudaError_t cudaMemset(void *p, int value, size_t n)
 {
     HOLD;
     cudaError_t rc = cudaMemsetAsync(p, value, n, nullptr);
+    host_waits++;
     run_all(the(nullptr));
     return rc ? rc : remember(broken());
 }
@@ -568,6 +576,12 @@ void cuda_host_break(int device, long after)
     breaks_after[device] = after;
     breaks_read = true;
     device_failed[device] = false;
+}
+
+long cuda_host_waits(void)
+{
+    HOLD;
+    return host_waits;
 }
 
 const char *cuda_host_report(void)

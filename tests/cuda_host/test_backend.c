@@ -171,6 +171,41 @@ TEST(backend_takes_what_the_account_says)
     }
 }
 
+/* Pictures, texts, steps of all kinds: from the first on, nothing but the wait for its tokens. */
+TEST(backend_waits_once_a_step)
+{
+    enum { PICTURES = 5, QUESTIONS = 2 };
+    static const int32_t ids[] = { 1, 268, 340, LLAVA_IMAGE, 669, 13, 447 };
+    struct llava_options o = { .device = "cuda", .batch_tokens = 100 };
+    struct llava_pixels picture[PICTURES] = { { .rgb = NULL } };
+    struct llava *m = NULL;
+    struct err e = { 0 };
+    char answer[100] = "";
+    size_t open = 1;
+    int steps = 0;
+    if (!CHECK_OK(open_demo(&m, &o, &e), e))
+        return;
+    size_t area = (size_t)llava_info(m)->image_side * (size_t)llava_info(m)->image_side * 3;
+    for (int i = 0; i < PICTURES * QUESTIONS; i++) {
+        struct llava_pixels *p = &picture[i / QUESTIONS];
+        struct llava_request r = { .ids = ids, .n_ids = COUNT(ids), .image = p, .max_new_tokens = 3,
+                                   .n_beams = 1, .done = done, .user = answer };
+        if (i % QUESTIONS == 0)
+            p->rgb = calloc(1, area);
+        p->sha256[0] = (unsigned char)(i / QUESTIONS);
+        CHECK_OK(llava_submit(m, &r, &e), e);
+    }
+    for (; open && e.code == OK; steps++) {
+        long before = cuda_host_waits();
+        CHECK_OK(llava_step(m, &open, &e), e);
+        CHECK_INT(cuda_host_waits() - before, 1);
+    }
+    CHECK(steps > 3);
+    for (int i = 0; i < PICTURES; i++)
+        llava_pixels_free(&picture[i]);
+    llava_close(m);
+}
+
 TEST(backend_says_that_its_device_failed)
 {
     int failed = 0;

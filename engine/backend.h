@@ -123,6 +123,13 @@ struct backend_ops {
     enum status (*sample)(struct backend *, int32_t *out, const struct tensor *logits, int n_valid,
                           const uint8_t *allowed, const struct sampling *how, struct err *);
 
+    /* Where the time of a device that runs behind goes: from here on in the order of its work it is
+     * `stage`'s, any small number, or with -1 nobody's. Each costs some microseconds. After sync,
+     * marked adds to seconds[stage] what was marked since it was last called. NULL, both: an
+     * operation is over when it returns, so the host's clock knows. */
+    void        (*mark)(struct backend *, int stage);
+    void        (*marked)(struct backend *, double *seconds);
+
     /* FLOP/s of the fastest matrix instruction for this type: what `bench` divides by. */
     double      (*peak_flops)(struct backend *, enum dtype type);
     size_t      (*memory_peak)(const struct backend *);     /* bytes taken so far, at most */

@@ -37,6 +37,9 @@ struct room { void *at; size_t n; };                        /* device memory tha
 /* A copy on the device of something of the host's, made again when that has changed. */
 struct mirror { struct room device; void *host; size_t n, size; };
 
+/* The moment from which on the stream works for a stage. */
+struct mark { cudaEvent_t event; int stage; };
+
 struct cuda {
     struct backend base;
     enum dtype type;
@@ -59,6 +62,8 @@ struct cuda {
     int widest;                 /* N of the widest paired weight */
     struct matrix largest;      /* what peak_flops multiplies by */
     size_t used, peak;          /* bytes */
+    struct mark *mark;          /* [mark_size], whose events are kept; n_marks since marked() */
+    int n_marks, mark_size;
 };
 
 /* The calls below act on the calling thread's device. */
@@ -726,6 +731,50 @@ static double cuda_peak_flops(struct backend *b, enum dtype type)
     return e.code == OK && ms > 0 ? 2.0 * ROWS * w.N * w.K * TIMES / (1e-3 * (double)ms) : 0;
 }
 
+/* Room for as many again; what is there keeps its events. */
+static bool more_marks(struct cuda *c)
+{
+    int n = c->mark_size ? 2 * c->mark_size : 256;
+    struct mark *mark = realloc(c->mark, (size_t)n * sizeof *mark);
+    if (!mark)
+        return false;
+    memset(mark + c->mark_size, 0, (size_t)(n - c->mark_size) * sizeof *mark);
+    c->mark = mark;
+    c->mark_size = n;
+    return true;
+}
+
+/* One that cannot be made leaves its time to the stage before: of figures, not of replies. */
+static void cuda_mark(struct backend *b, int stage)
+{
+    struct cuda *c = cuda_of(b);
+    if (c->n_marks == c->mark_size && !more_marks(c))
+        return;
+    struct mark *m = &c->mark[c->n_marks];
+    m->stage = stage;
+    if ((m->event || cudaEventCreate(&m->event) == cudaSuccess) &&
+        cudaEventRecord(m->event, c->stream) == cudaSuccess)
+        c->n_marks++;
+    else
+        cudaGetLastError();
+}
+
+static void cuda_marked(struct backend *b, double *seconds)
+{
+    struct cuda *c = cuda_of(b);
+    for (int i = 0; i + 1 < c->n_marks; i++) {
+        const struct mark *m = &c->mark[i];
+        float ms = 0;
+        if (m->stage < 0)
+            continue;
+        if (cudaEventElapsedTime(&ms, m->event, m[1].event) == cudaSuccess)
+            seconds[m->stage] += 1e-3 * (double)ms;
+        else
+            cudaGetLastError();
+    }
+    c->n_marks = 0;
+}
+
 static size_t cuda_memory_peak(const struct backend *b)
 {
     return ((const struct cuda *)b)->peak;
@@ -747,6 +796,9 @@ static void cuda_close(struct backend *b)
     for (int i = 0; i < 2; i++)
         if (c->stage.passed[i])
             cudaEventDestroy(c->stage.passed[i]);
+    for (int i = 0; i < c->mark_size; i++)
+        if (c->mark[i].event)
+            cudaEventDestroy(c->mark[i].event);
     if (c->stage.at)
         cudaFreeHost(c->stage.at);
     if (c->chosen_host)
@@ -758,6 +810,7 @@ static void cuda_close(struct backend *b)
     free(c->copies.host);
     free(c->allowed.host);
     free(c->tile);
+    free(c->mark);
     free(c);
 }
 
@@ -768,10 +821,9 @@ static const struct backend_ops cuda_ops = {
     .pack = cuda_pack, .unpack = cuda_unpack, .kv_alloc = cuda_kv_alloc,
     .kv_release = cuda_kv_release, .patches = cuda_patches, .tower_embed = cuda_tower_embed,
     .embed = cuda_embed, .gather = cuda_gather, .layernorm = cuda_layernorm,
-    .rmsnorm = cuda_rmsnorm, .matmul = cuda_matmul, .cache = cuda_cache,
-    .kv_copy = cuda_kv_copy, .attend = cuda_attend,
-    .sample = cuda_sample, .peak_flops = cuda_peak_flops, .memory_peak = cuda_memory_peak,
-    .close = cuda_close,
+    .rmsnorm = cuda_rmsnorm, .matmul = cuda_matmul, .cache = cuda_cache, .kv_copy = cuda_kv_copy,
+    .attend = cuda_attend, .sample = cuda_sample, .mark = cuda_mark, .marked = cuda_marked,
+    .peak_flops = cuda_peak_flops, .memory_peak = cuda_memory_peak, .close = cuda_close,
 };
 
 enum status backend_cuda_count(int *n, struct err *e)

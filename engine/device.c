@@ -19,20 +19,51 @@ double clock_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void device_open(struct device *d, struct backend *b, enum dtype act, const char *dump_dir)
+void device_open(struct device *d, struct backend *b, enum dtype act, const char *dump_dir,
+                 bool timeline)
 {
     *d = (struct device){ .backend = b, .ops = b->ops, .act = act, .dump_dir = dump_dir,
-                          .stage = STAGE_IDLE, .since = clock_seconds() };
+                          .stage = STAGE_IDLE, .since = clock_seconds(),
+                          .marks = timeline && b->ops->mark };
 }
 
+/* With marks, the host's clock stops where the device is first given something and goes on when it
+ * is in sync; what the host does in between is a stage in the device's queue like any other, which
+ * takes as long as the device waits for it. */
 void device_stage(struct device *d, enum stage stage)
 {
     if (stage == d->stage)
         return;
-    double now = clock_seconds();
-    d->seconds[d->stage] += now - d->since;
-    d->since = now;
+    if (!d->marked) {
+        double now = clock_seconds();
+        d->seconds[d->stage] += now - d->since;
+        d->since = now;
+        d->marked = d->marks && stage < STAGE_HOST;
+    }
+    if (d->marked)
+        d->ops->mark(d->backend, stage);
     d->stage = stage;
+}
+
+enum status device_sync(struct device *d, struct err *e)
+{
+    if (d->marked)
+        d->ops->mark(d->backend, -1);
+    enum status s = d->ops->sync(d->backend, e);
+    if (d->marked) {
+        double took[N_STAGES] = { 0 }, now = clock_seconds(), rest = now - d->since;
+        d->ops->marked(d->backend, took);
+        for (int i = 0; i < N_STAGES; i++) {
+            d->seconds[i] += took[i];
+            rest -= took[i];
+        }
+        d->seconds[STAGE_HOST] += rest;                     /* before its first work, and waking up */
+        d->since = now;
+        d->stage = STAGE_HOST;
+        d->marked = false;
+    }
+    device_stage(d, STAGE_HOST);
+    return s;
 }
 
 enum status device_alloc(struct device *d, struct tensor *t, enum dtype type, int rows, int cols,

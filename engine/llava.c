@@ -146,7 +146,7 @@ static enum status warm_up(struct llava *m, struct err *e)
            connector_run(m->connector, &y, &rows, 1, e) ||
            language_step(m->language, &one, &m->pictures, &logits, e) ||
            d->ops->sample(d->backend, &chosen, &logits, m->n_valid, m->allowed, &greedy, e) ||
-           d->ops->sync(d->backend, e));
+           device_sync(d, e));
     d->dump_dir = dump_dir;
     return e->code;
 }
@@ -277,7 +277,7 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
         return err_set(e, ERR_MEMORY, "no memory for a model");
     }
     m->finished_end = &m->finished;
-    device_open(&m->device, backend, type, o->dump_dir);
+    device_open(&m->device, backend, type, o->dump_dir, o->timeline);
     device_stage(&m->device, STAGE_HOST);                   /* loading */
     if (o->dump_dir && file_mkdirs(o->dump_dir, e) != OK)
         goto failed;
@@ -689,9 +689,8 @@ static enum status choose(struct llava *m, const struct tensor *logits, struct e
             d->ops->read(d->backend, a->request.logits, &row, e) != OK)
             return e->code;
     }
-    if (d->ops->sync(d->backend, e) != OK)
+    if (device_sync(d, e) != OK)
         return e->code;
-    device_stage(d, STAGE_HOST);
     for (int s = 0; s < logits->rows; s++)
         if (take(m, m->who[s], m->chosen[s], e) != OK)
             return e->code;

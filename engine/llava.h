@@ -28,6 +28,7 @@ struct llava_options {
     const char *vision_tower;   /* folder of a CLIP tower that stands apart, or NULL */
     const char *simd;           /* the CPU's instruction level, or NULL: the best (backend.h) */
     const char *dump_dir;       /* write each named activation there as .npy; NULL: none */
+    bool timeline;              /* where a GPU's time goes is asked of the GPU: llava_stats.stage */
     int batch_tokens;           /* rows of a step, at least 1; 0: the backend's choice */
     int cache_positions;        /* columns of the KV cache; 0: what memory allows */
     bool random_weights;        /* only config.json is read; weights are drawn (for bench) */
@@ -116,7 +117,10 @@ enum status llava_step(struct llava *m, size_t *unanswered, struct err *e);
 /* How many open requests keep the device busy: submit more while fewer are unanswered. */
 size_t llava_appetite(const struct llava *m);
 
-/* Sums since llava_open, for bench and progress. */
+/* Sums since llava_open, for bench and progress. Every moment is one stage's: what the device works
+ * ("vision" is tower and connector with their products, the others are the language model's), then
+ * "host", where it waits for this thread inside these functions, and "idle", outside of them. On a
+ * GPU, the former are known with llava_options.timeline only; without it "sample" holds them all. */
 enum { LLAVA_STAGES = 8 };
 struct llava_stats {
     uint64_t images, requests, prompt_tokens, computed_tokens, reply_tokens, steps;

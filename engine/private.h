@@ -25,9 +25,12 @@
 #include "engine/checkpoint.h"
 
 /* Where the time goes. Every moment since device_open() belongs to one stage; a stage ends where
- * the next is entered. On a device that runs behind, "sample" holds the wait. */
+ * the next is entered. On a device that runs behind, the stages of a step are taken from its own
+ * clock when it is in sync, if device_open() was asked for that, and "host" has what it did not
+ * work; else the stages are those of the host, which only puts work in a queue there, and "sample"
+ * holds the wait for all of it. */
 enum stage { STAGE_VISION, STAGE_PRODUCTS, STAGE_ATTENTION, STAGE_ELEMENTWISE, STAGE_SAMPLE,
-             STAGE_HOST, STAGE_IDLE, N_STAGES };
+             STAGE_HOST, STAGE_IDLE, N_STAGES };            /* the device's, then the host's */
 extern const char *const stage_names[N_STAGES];
 
 struct device {                 /* a backend, and how numbers are kept on it; one thread */
@@ -38,11 +41,16 @@ struct device {                 /* a backend, and how numbers are kept on it; on
     int dumped;                 /* how many so far: their order in the files' names */
     enum stage stage;
     double since, seconds[N_STAGES];
+    bool marks;                 /* stages of the device's are marked in its queue ... */
+    bool marked;                /* ... and some are, since `since` */
 };
 
-void device_open(struct device *d, struct backend *b, enum dtype act, const char *dump_dir);
+void device_open(struct device *d, struct backend *b, enum dtype act, const char *dump_dir,
+                 bool timeline);
 double clock_seconds(void);                                 /* monotonic */
 void device_stage(struct device *d, enum stage stage);
+/* Waits for the device. What follows is STAGE_HOST. */
+enum status device_sync(struct device *d, struct err *e);
 
 /* Writes t, converted to float32, to DUMP_DIR/NNNN-name.npy if activations are dumped. */
 enum status device_dump(struct device *d, const struct tensor *t, struct err *e,

@@ -22,10 +22,10 @@ static enum status put(struct str *s, struct err *e)
 }
 
 /* The one --model of a verb that takes one; the demo's MLP checkpoint when none is given. */
-static enum status open_model(struct options *o, bool random_weights, struct llava **m,
-                              struct err *e)
+static enum status open_model(struct options *o, bool timeline, struct llava **m, struct err *e)
 {
     const char *path = NULL;
+    bool random_weights = o->random_weights != NULL;        /* bench's alone */
 
     *m = NULL;
     if (o->n_models > 1)
@@ -44,7 +44,7 @@ static enum status open_model(struct options *o, bool random_weights, struct lla
     struct llava_options lo = {
         .device = o->device, .dtype = o->dtype, .model_base = o->model_base,
         .vision_tower = o->vision_tower, .batch_tokens = o->batch_tokens,
-        .random_weights = random_weights, .simd = o->simd,
+        .random_weights = random_weights, .simd = o->simd, .timeline = timeline,
     };
     if (llava_open(m, path, &lo, e) == OK && llava_info(*m)->device_note)
         say_note("%s", llava_info(*m)->device_note);
@@ -259,7 +259,7 @@ enum status verb_bench(struct options *o, struct err *e)
     struct str out;
 
     str_init(&out, JSON_LIMIT);
-    if (open_model(o, o->random_weights != NULL, &m, e) == OK) {
+    if (open_model(o, true, &m, e) == OK) {
         say_note("%s on %s in %s: %d images, %d questions on each, %d tokens a reply",
                  llava_info(m)->label, llava_info(m)->device, llava_info(m)->dtype, size.images,
                  size.questions_per_image, size.reply_tokens);

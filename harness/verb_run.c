@@ -118,6 +118,7 @@ static enum status run_model(struct options *o, const struct model_choice *choic
     struct llava_options lo = {
         .device = o->device, .dtype = o->dtype, .model_base = o->model_base,
         .vision_tower = o->vision_tower, .batch_tokens = o->batch_tokens, .simd = o->simd,
+        .timeline = o->verbose > 0,
     };
     if (devices_open(&d, path, &lo, e) != OK)
         return e->code;

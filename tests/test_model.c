@@ -180,7 +180,7 @@ static bool open_tiny(struct tiny *t, const char *backend, bool mlp)
         return false;                                       /* not on this machine */
     if (!check_ok(e.code, &e, "the backend opens", __FILE__, __LINE__))
         return false;
-    device_open(&t->device, b, F32, NULL);
+    device_open(&t->device, b, F32, NULL, false);
     struct loader l = { .device = &t->device, .e = &e };
     if (checkpoint_open(&t->checkpoint, "tiny", &(struct llava_options){ 0 }, &e) == OK) {
         const struct model_config *c = checkpoint_config(t->checkpoint);

@@ -27,6 +27,7 @@ int main(int argc, char **argv)
     }
     size_t n = strlen(argv[1]);
     struct llava_options o = {
+        .timeline = true,
         .device = argc > 2 ? argv[2] : "auto", .dtype = argc > 3 ? argv[3] : "auto",
         .random_weights = n > 5 && !strcmp(argv[1] + n - 5, ".json"),
     };

@@ -70,17 +70,25 @@ static void done(void *user, const struct llava_reply *r)
              (int)r->n_ids, r->n_ids ? r->ids[0] : -1);
 }
 
-static enum status ask(struct llava *m, char answer[100], struct err *e)
+static enum status ask_about(struct llava *m, const struct llava_pixels *image, char answer[100],
+                             struct err *e)
 {
     static const int32_t ids[] = { 1, 268, 340, 348, 259, 349, 284, 277 };
+    static const int32_t image_ids[] = { 1, 268, 340, LLAVA_IMAGE, 669, 13, 447 };
     size_t open = 1;
-    struct llava_request r = { .ids = ids, .n_ids = COUNT(ids), .max_new_tokens = 5, .n_beams = 1,
-                               .done = done, .user = answer };
+    struct llava_request r = { .ids = image ? image_ids : ids,
+                               .n_ids = image ? COUNT(image_ids) : COUNT(ids), .image = image,
+                               .max_new_tokens = 5, .n_beams = 1, .done = done, .user = answer };
     *answer = '\0';
     enum status s = llava_submit(m, &r, e);
     while (s == OK && open)
         s = llava_step(m, &open, e);
     return s;
+}
+
+static enum status ask(struct llava *m, char answer[100], struct err *e)
+{
+    return ask_about(m, NULL, answer, e);
 }
 
 TEST(backend_takes_what_memory_leaves)
@@ -224,6 +232,56 @@ TEST(backend_says_that_its_device_failed)
         cuda_host_forget();
     }
     CHECK(failed > 2);
+}
+
+static double stage(const struct llava_stats *st, const char *name)
+{
+    double sum = 0;
+    for (int i = 0; i < LLAVA_STAGES && st->stage[i].name; i++)
+        sum += !name || !strcmp(st->stage[i].name, name) ? st->stage[i].seconds : 0;
+    return sum;
+}
+
+/* One question about a picture: what it took, stage by stage, and its answer. */
+static void time_stages(bool timeline, struct llava_stats *took, char answer[100])
+{
+    struct llava *m = NULL;
+    struct llava_stats before;
+    struct err e = { 0 };
+    struct llava_options o = { .device = "cuda", .dtype = "fp32", .timeline = timeline };
+    if (!CHECK_OK(open_demo(&m, &o, &e), e))
+        return;
+    size_t n = (size_t)llava_info(m)->image_side * (size_t)llava_info(m)->image_side * 3;
+    struct llava_pixels image = { .rgb = calloc(n, 1) };
+    llava_stats(m, &before);
+    double start = clock_seconds();
+    long pageable = cuda_host_pageable();
+    CHECK_OK(ask_about(m, &image, answer, &e), e);
+    CHECK_INT(cuda_host_pageable(), pageable);              /* pixels, ids, places: all pinned */
+    llava_stats(m, took);
+    CHECK_NEAR(stage(took, NULL) - stage(&before, NULL), clock_seconds() - start, 0.02);
+    for (int i = 0; i < LLAVA_STAGES && took->stage[i].name; i++)
+        took->stage[i].seconds -= before.stage[i].seconds;
+    llava_pixels_free(&image);
+    llava_close(m);
+}
+
+/* The emulated stream runs late, mostly when it is waited for: to the host's clock that is sampling.
+ * By its own, products are what takes long, and sampling next to nothing. */
+TEST(backend_times_stages_by_the_device)
+{
+    struct llava_stats host, own;
+    char answer[100], again[100];
+    time_stages(false, &host, answer);
+    time_stages(true, &own, again);
+    CHECK_STR(again, answer);
+    CHECK(stage(&host, "sample") > 5 * stage(&own, "sample"));
+    CHECK(stage(&own, "sample") < 0.2 * stage(&own, NULL));
+    CHECK(stage(&own, "products") > 0.2 * stage(&own, NULL));
+    CHECK(stage(&own, "vision") > 0 && stage(&own, "attention") > 0 && stage(&own, "sample") > 0);
+    CHECK(stage(&own, "products") > 0 && stage(&own, "elementwise") > 0);
+    CHECK(stage(&own, "host") >= 0 && stage(&own, "host") < 0.5 * stage(&own, NULL));
+    CHECK(cuda_host_report() == NULL);                      /* every event is given back, too */
 }
 
 TEST(backend_without_a_gpu)

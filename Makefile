@@ -134,10 +134,12 @@ $(B)/libllava.a: $(ENGINE)
 $(B)/unit-tests: $(TESTS) $(filter-out $(MAIN),$(HARNESS)) $(B)/libllava.a
 	$(LINK) $^ $(LIBS_HARNESS) $(LIBS_ENGINE) $(LDLIBS)
 
-# The program with an engine that only says yes: tests/bench/null_engine.c.
-$(B)/null-engine: $(call objects,tests/bench/null_engine.c) $(HARNESS) $(B)/libllava.a
-	$(LINK) $^ -Wl,--wrap=llava_submit,--wrap=llava_step,--wrap=llava_appetite $(LIBS_HARNESS) \
-	    $(LIBS_ENGINE) $(LDLIBS)
+# The program with a GPU that computes nothing, and a maker of pictures: for tests/bench/synthetic.sh.
+$(B)/simulated-gpu: $(call objects,tests/bench/simulated_gpu.c) $(HARNESS) $(B)/libllava.a
+	$(LINK) $^ -Wl,--wrap=backend_cuda_open $(LIBS_HARNESS) $(LIBS_ENGINE) $(LDLIBS)
+
+$(B)/write-pictures: $(call objects,tests/bench/write_pictures.c harness/bench_picture.c engine/base/err.c)
+	$(LINK) $^ -ljpeg $(LDLIBS)
 
 # Operation by operation, and whole models: one program for the CPU and the GPU, one for the emulated GPU.
 $(B)/test-ops: $(OPS) $(B)/tests/main.c.o $(B)/libllava.a
@@ -246,7 +248,7 @@ test: deps  #: all tests that need neither GPU nor network; SANITIZE=1 runs them
 	@$(MAKE) --no-print-directory check
 
 check: about $(B)/llava-eval $(B)/unit-tests $(B)/test-ops $(B)/cuda-host/test-ops $(B)/cuda-host/kernel-tests \
-       $(B)/cuda-host/llava-eval $(B)/store-dump $(B)/faults.so $(B)/damage
+       $(B)/cuda-host/llava-eval $(B)/simulated-gpu $(B)/store-dump $(B)/faults.so $(B)/damage
 	@B=$(B) CC="$(CC)" sh tests/run.sh $(T)
 
 test-gpu: $(B)/test-ops $(B)/llava-eval $(B)/store-dump  #: the same on a real GPU, and under compute-sanitizer where it works
@@ -294,4 +296,4 @@ help:  #: this list
 FORCE:
 
 -include $(ENGINE:.o=.d) $(HARNESS:.o=.d) $(TESTS:.o=.d) $(OPS:.o=.d) $(CUDA_HOST:.o=.d) $(HOST_OPS:.o=.d) \
-         $(HOST_TESTS:.o=.d)
+         $(HOST_TESTS:.o=.d) $(patsubst %,$(B)/%.d,$(wildcard tests/bench/*.c))

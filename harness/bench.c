@@ -149,12 +149,12 @@ static bool ask_next(struct bench *b, size_t *open, struct err *e)
 static enum status ask_all(struct bench *b, struct err *e)
 {
     size_t open = 0;
-    do {
+    for (;;) {
         while (open < llava_appetite(b->model) && ask_next(b, &open, e))
             ;
-        if (e->code == OK && open)
-            llava_step(b->model, &open, e);
-    } while (e->code == OK && open);
+        if (e->code != OK || !open || llava_step(b->model, &open, e) != OK)
+            break;
+    }
     if (e->code == OK && b->failed)
         err_set(e, ERR_DEVICE, "%zu of %zu questions failed", b->failed,
                 (size_t)b->size.images * (size_t)b->size.questions_per_image);

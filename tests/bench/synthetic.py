@@ -7,7 +7,8 @@ reading and scoring:
 
 vqav2 val is 214,354 questions on 40,504 pictures with 2,143,540 answers, test2015 447,793 questions;
 answers.jsonl in DIR has a reply to each question of val. With `pictures` among the names, val2014/ is
-filled with 40,504 links to one small picture. Numbers of rows, lengths and the order of keys are those
+filled with 40,504 links to one small picture. `scale` writes DIR/scale/{1000,10000,100000}: so many of
+val's questions, on links to the pictures in DIR/scale/pictures (synthetic.sh makes them). Numbers of rows, lengths and the order of keys are those
 of the real files; words are random, the seed is fixed."""
 import base64
 import json
@@ -46,9 +47,9 @@ def answer(kind):
     return str(random.randint(0, 30)) if kind == "number" else text(random.choice([1, 1, 1, 2, 3]))
 
 
-def vqav2(data):
+def val(data, n):
     questions, annotations, replies = [], [], []
-    for i in range(VAL):
+    for i in range(n):
         image = val_image(i)
         ident = image * 1000 + i % 6 + 6 * (i % 7)
         kind = random.choices(["yes/no", "number", "other"], [38, 12, 50])[0]
@@ -63,25 +64,36 @@ def vqav2(data):
     write(data / "v2_OpenEnded_mscoco_val2014_questions.json", {**ENVELOPE, "questions": questions})
     write(data / "v2_mscoco_val2014_annotations.json", {**ENVELOPE, "annotations": annotations})
     write(data.parent / "answers.jsonl", "\n".join(replies) + "\n")
+
+
+def vqav2(data):
+    val(data, VAL)
     test = [{"image_id": 1 + i * 81434 // 447793, "question": "What " + text(5) + "?",
              "question_id": (1 + i * 81434 // 447793) * 1000 + i % 6} for i in range(447793)]
     write(data / "v2_OpenEnded_mscoco_test2015_questions.json", {**ENVELOPE, "questions": test})
     write(data / "v2_OpenEnded_mscoco_test-dev2015_questions.json", {**ENVELOPE, "questions": test[:107394]})
 
 
+def link_pictures(folder, n, files):
+    """Of the first n questions; the files, which lie on the same disk, in turns."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for k, image in enumerate(sorted({val_image(i) for i in range(n)})):
+        path = folder / f"COCO_val2014_{image:012d}.jpg"
+        if not path.exists():
+            os.link(files[k % len(files)], path)
+
+
 def pictures(data):
     root = pathlib.Path(__file__).resolve().parents[2]
     one = sorted((root / "demo/mirror/images.cocodataset.org/val2014").glob("*.jpg"))[0]
-    folder = data.parent / "vqav2/val2014"
-    folder.mkdir(parents=True, exist_ok=True)
-    first = None
-    for image in sorted({val_image(i) for i in range(VAL)}):
-        path = folder / f"COCO_val2014_{image:012d}.jpg"
-        if first is None:
-            shutil.copy(one, path)
-            first = path
-        elif not path.exists():
-            os.link(first, path)
+    data.parent.mkdir(parents=True, exist_ok=True)
+    link_pictures(data.parent / "vqav2/val2014", VAL, [shutil.copy(one, data.parent / "one.jpg")])
+
+
+def scale(data):
+    for n in (1000, 10000, 100000):
+        val(data / f"{n}/vqav2", n)
+        link_pictures(data / f"{n}/vqav2/val2014", n, sorted((data / "pictures").glob("*.jpg")))
 
 
 # ---- the others ------------------------------------------------------------------------------------
@@ -155,4 +167,4 @@ MADE = {f.__name__: f for f in (vqav2, gqa, vizwiz, scienceqa, textvqa, mmbench,
 if len(sys.argv) < 2:
     sys.exit(__doc__)
 for name in sys.argv[2:] or MADE:
-    ({**MADE, "pictures": pictures}[name])(pathlib.Path(sys.argv[1]) / name)
+    ({**MADE, "pictures": pictures, "scale": scale}[name])(pathlib.Path(sys.argv[1]) / name)

@@ -62,16 +62,18 @@ struct backend_ops {
      * from its memory (after reserve(): only room for draws, when more rows than ever have one). */
     enum status (*sync)(struct backend *, struct err *);
 
-    /* No step will have more rows than this, nor more of the tower: what steps need beyond their
-     * tensors is taken now. Called once, when the weights are there; without it, it is taken when it
-     * is needed first. */
+    /* No step over the weights that are there will have more rows than this, nor more of the tower:
+     * what steps need beyond their tensors is taken now; without it, it is taken when it is needed
+     * first. */
     enum status (*reserve)(struct backend *, int rows, int tower_rows, struct err *);
     /* Bytes that may still be taken. NULL: memory is the host's, which others use too. */
     enum status (*memory_free)(struct backend *, size_t *bytes, struct err *);
 
     /* Weights, read once from mapped files: m [sum of rows, cols] from parts that are stacked, or,
      * with m->paired set, exactly two parts (gate, up). m->type says how to keep them (BF16, F16:
-     * converted if need be; F32); a backend that keeps all weights in one type says so there. */
+     * converted if need be; F32); a backend that keeps all weights in one type says so there.
+     * E4M3 (of a CUDA backend opened as that): m->scale is made, too, and x is quantised by rows
+     * when it is multiplied. */
     enum status (*pack)(struct backend *, struct matrix *m, const struct view *parts, int n_parts,
                         struct err *);
     void        (*unpack)(struct backend *, struct matrix *m);   /* frees */
@@ -101,7 +103,7 @@ struct backend_ops {
     enum status (*rmsnorm)(struct backend *, struct tensor *y, const struct tensor *x,
                            const struct tensor *w, float eps, struct err *);
     /* y = act(x w' + bias) + residual      x [T,K]  w [N,K]  y [T,N] (SWIGLU: [T,N/2]). CUDA: x has
-     * the type of the weights. */
+     * the type of the weights (F16, where they are E4M3). */
     enum status (*matmul)(struct backend *, struct tensor *y, const struct tensor *x,
                           const struct matrix *w, const struct epilogue *, struct err *);
     /* Takes rows of qkv [T,(H+2G)*d], rotates q (in place) and k by at[t].position (theta 0: not at
@@ -156,7 +158,8 @@ enum status backend_plain_open(struct backend **out, struct err *e);
 
 const char *backend_cpu_level(int i);                       /* best first; NULL behind the last */
 
-/* "cuda": cuBLASLt and our own CUDA kernels; type F32, BF16 or F16, of all weights and activations.
+/* "cuda": cuBLASLt and our own CUDA kernels; type F32, BF16 or F16, of all weights and activations;
+ * or E4M3: F16, but for weights that are packed as E4M3 (ERR_DEVICE before compute capability 9.0).
  * In a build without CUDA (backend_without_cuda.c in the place of backend_cuda.c) there are no
  * devices, and the reason says that. */
 struct llava_gpu;               /* llava.h */

@@ -10,7 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "kernels/float16.h"
+#include "kernels/float8.h"
+
+/* Names that the library has since 12.9; an older one refuses what they stand for. */
+#if CUBLAS_VERSION < 120900
+#define CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F 3
+#define CUBLASLT_MATMUL_DESC_A_SCALE_MODE ((cublasLtMatmulDescAttributes_t)31)
+#define CUBLASLT_MATMUL_DESC_B_SCALE_MODE ((cublasLtMatmulDescAttributes_t)32)
+#endif
 
 #define TEXT_OF(x) TEXT_OF_IT(x)
 #define TEXT_OF_IT(x) #x
@@ -25,6 +32,7 @@ struct shape {                  /* what an algorithm is chosen for */
     int N, K;
     enum number type, y_type;
     bool biased, add;
+    bool scaled, refused;       /* scales of rows multiplied in; refused: not by this device */
     cublasLtMatmulDesc_t op;
     cublasLtMatrixLayout_t w;
     cublasLtMatmulAlgo_t algo;
@@ -86,7 +94,8 @@ static enum status cuda_failed(struct err *e, const char *what, cudaError_t rc)
 
 static cudaDataType_t cuda_type(enum number type)
 {
-    return type == NUM_F32 ? CUDA_R_32F : type == NUM_BF16 ? CUDA_R_16BF : CUDA_R_16F;
+    return type == NUM_F32 ? CUDA_R_32F : type == NUM_BF16 ? CUDA_R_16BF :
+           type == NUM_E4M3 ? CUDA_R_8F_E4M3 : CUDA_R_16F;
 }
 
 enum status products_open(struct products **out, void *stream, struct err *e)
@@ -104,14 +113,20 @@ enum status products_open(struct products **out, void *stream, struct err *e)
     return rc ? cuda_failed(e, "workspace of the products", rc) : OK;
 }
 
+static void forget(const struct products *p, const struct shape *s)
+{
+    if (s->op)
+        p->lt.MatmulDescDestroy(s->op);
+    if (s->w)
+        p->lt.MatrixLayoutDestroy(s->w);
+}
+
 void products_close(struct products *p)
 {
     if (!p)
         return;
-    for (int i = 0; i < p->n_shapes; i++) {
-        p->lt.MatmulDescDestroy(p->shape[i].op);
-        p->lt.MatrixLayoutDestroy(p->shape[i].w);
-    }
+    for (int i = 0; i < p->n_shapes; i++)
+        forget(p, &p->shape[i]);
     if (p->workspace)
         cudaFree(p->workspace);
     if (p->handle)
@@ -154,10 +169,24 @@ static void put_away(const struct products *p, struct layouts *l)
         p->lt.MatrixLayoutDestroy(l->y);
 }
 
-static cublasStatus_t set_bias(const struct products *p, const struct shape *s, const float *bias)
+static cublasStatus_t set_pointer(const struct products *p, const struct shape *s,
+                                  cublasLtMatmulDescAttributes_t key, const float *at)
 {
-    return s->biased ? p->lt.MatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                                                      &bias, sizeof bias) : CUBLAS_STATUS_SUCCESS;
+    return p->lt.MatmulDescSetAttribute(s->op, key, &at, sizeof at);
+}
+
+/* What stands in the description though it is another one for each weight or call. */
+static cublasStatus_t set_pointers(const struct products *p, const struct shape *s,
+                                   const struct multiply *m)
+{
+    cublasStatus_t rc = CUBLAS_STATUS_SUCCESS;
+    if (s->biased)
+        rc = set_pointer(p, s, CUBLASLT_MATMUL_DESC_BIAS_POINTER, m->bias);
+    if (!rc && s->scaled)
+        rc = set_pointer(p, s, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, m->w_scale);
+    if (!rc && s->scaled)
+        rc = set_pointer(p, s, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, m->x_scale);
+    return rc;
 }
 
 static cublasStatus_t multiply(struct products *p, const struct shape *s,
@@ -167,7 +196,7 @@ static cublasStatus_t multiply(struct products *p, const struct shape *s,
     struct layouts l;
     cublasStatus_t rc = lay_out(p, &l, s, m->T);
     if (!rc)
-        rc = set_bias(p, s, m->bias);
+        rc = set_pointers(p, s, m);
     if (!rc)
         rc = p->lt.Matmul(p->handle, s->op, &one, m->w, s->w, m->x, l.x, &beta, m->y, l.y, m->y,
                             l.y, algo, p->workspace, PRODUCTS_WORKSPACE, p->stream);
@@ -177,7 +206,7 @@ static cublasStatus_t multiply(struct products *p, const struct shape *s,
 
 /* ---- the proof ------------------------------------------------------------------------------ */
 
-struct proof { void *x, *y, *part; char *all, *few; };      /* device; host */
+struct proof { void *x, *y, *part, *scale; char *all, *few; };  /* device; host */
 
 static size_t row_bytes(const struct shape *s)
 {
@@ -195,6 +224,8 @@ static void *made_up(int rows, int K, enum number type)
         float v = (float)(state >> 8) * 0x1p-23f - 1;
         if (type == NUM_F32)
             ((float *)x)[i] = v;
+        else if (type == NUM_E4M3)
+            ((uint8_t *)x)[i] = e4m3_of_float(v * E4M3_MOST);
         else
             ((uint16_t *)x)[i] = type == NUM_BF16 ? bf16_of_float(v) : f16_of_float(v);
     }
@@ -209,6 +240,8 @@ static cudaError_t proof_take(struct proof *t, const struct products *p, const s
     *t = (struct proof){ .all = malloc(bytes), .few = malloc(bytes) };
     cudaError_t rc = x && t->all && t->few ? cudaMalloc(&t->x, n) : cudaErrorMemoryAllocation;
     (void)(rc || (rc = cudaMalloc(&t->y, bytes)) || (rc = cudaMalloc(&t->part, bytes)) ||
+           (rc = cudaMalloc(&t->scale, ROWS_PROVED * sizeof(float))) ||
+           (rc = cudaMemsetAsync(t->scale, 0x3e, ROWS_PROVED * sizeof(float), p->stream)) ||
            (rc = cudaMemcpyAsync(t->x, x, n, cudaMemcpyHostToDevice, p->stream)) ||
            (rc = cudaStreamSynchronize(p->stream)));
     free(x);
@@ -217,7 +250,7 @@ static cudaError_t proof_take(struct proof *t, const struct products *p, const s
 
 static void proof_drop(struct proof *t)
 {
-    void *of_device[] = { t->x, t->y, t->part };
+    void *of_device[] = { t->x, t->y, t->part, t->scale };
     for (size_t i = 0; i < COUNT(of_device); i++)
         if (of_device[i])
             cudaFree(of_device[i]);
@@ -235,6 +268,7 @@ static enum status try_rows(struct products *p, const struct shape *s, struct pr
     part.T = n;
     part.x = (const char *)t->x + (size_t)first * (size_t)s->K * number_size(s->type);
     part.y = to;
+    part.x_scale = s->scaled ? t->scale : NULL;             /* 0.18..., all of them */
     cublasStatus_t status = rc ? CUBLAS_STATUS_SUCCESS : multiply(p, s, algo, &part);
     if (status)
         return ERR_DEVICE;                                  /* not this one: no error of ours */
@@ -327,7 +361,7 @@ static enum status choose(struct products *p, struct shape *s, const struct mult
     int n = 0;
     bool found = false;
     cublasStatus_t status = candidates(p, s, result, &n);
-    if (status && status != CUBLAS_STATUS_NOT_SUPPORTED)
+    if (status && status != CUBLAS_STATUS_NOT_SUPPORTED && !s->scaled)
         return failed(p, e, m, "choosing an algorithm", status);
     cudaError_t rc = proof_take(&t, p, s);
     if (rc)
@@ -336,14 +370,16 @@ static enum status choose(struct products *p, struct shape *s, const struct mult
         if (fit(p, s, &result[i]) && prove(p, s, &t, m, &result[i].algo, &found, e) == OK)
             s->algo = result[i].algo;
     proof_drop(&t);
-    if (e->code == OK && !found)
+    s->refused = s->scaled && !found;
+    if (e->code == OK && !found && !s->scaled)
         err_set(e, ERR_DEVICE, "product by [%d,%d]: none of cuBLASLt's %d algorithms gives a row the "
                 "same bits in any batch", s->N, s->K, n);
     return e->code;
 }
 
-static cublasStatus_t describe(const struct products *p, struct shape *s, const float *bias)
+static cublasStatus_t describe(const struct products *p, struct shape *s, const struct multiply *m)
 {
+    const int32_t outer = CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
     const cublasOperation_t transposed = CUBLAS_OP_T;
     const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
     cublasStatus_t rc = p->lt.MatmulDescCreate(&s->op, CUBLAS_COMPUTE_32F, CUDA_R_32F);
@@ -356,7 +392,13 @@ static cublasStatus_t describe(const struct products *p, struct shape *s, const 
     if (!rc && s->biased)
         rc = p->lt.MatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue,
                                             sizeof epilogue);
-    return rc ? rc : set_bias(p, s, bias);
+    if (!rc && s->scaled)
+        rc = p->lt.MatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_A_SCALE_MODE, &outer,
+                                            sizeof outer);
+    if (!rc && s->scaled)
+        rc = p->lt.MatmulDescSetAttribute(s->op, CUBLASLT_MATMUL_DESC_B_SCALE_MODE, &outer,
+                                            sizeof outer);
+    return rc ? rc : set_pointers(p, s, m);
 }
 
 static enum status shape_of(struct products *p, const struct multiply *m, struct shape **out,
@@ -365,27 +407,24 @@ static enum status shape_of(struct products *p, const struct multiply *m, struct
     for (int i = 0; i < p->n_shapes; i++) {
         struct shape *s = *out = &p->shape[i];
         if (s->N == m->N && s->K == m->K && s->type == m->type && s->y_type == m->y_type &&
-            s->biased == (m->bias != NULL) && s->add == m->add)
+            s->biased == (m->bias != NULL) && s->add == m->add && s->scaled == (m->x_scale != NULL))
             return OK;
     }
     if (p->n_shapes == SHAPES)
         return err_set(e, ERR_INTERNAL, "more than %d shapes of products", SHAPES);
     struct shape *s = *out = &p->shape[p->n_shapes];
     *s = (struct shape){ .N = m->N, .K = m->K, .type = m->type, .y_type = m->y_type,
-                         .biased = m->bias != NULL, .add = m->add };
-    cublasStatus_t rc = describe(p, s, m->bias);
-    if (rc)
+                         .biased = m->bias != NULL, .add = m->add, .scaled = m->x_scale != NULL };
+    cublasStatus_t rc = describe(p, s, m);
+    s->refused = rc && s->scaled;                           /* older ones know no scales of rows */
+    if (rc && !s->refused)
         failed(p, e, m, "describing it", rc);
-    else
+    else if (!rc)
         choose(p, s, m, e);
-    if (e->code == OK) {
+    if (e->code == OK)
         p->n_shapes++;
-        return OK;
-    }
-    if (s->op)
-        p->lt.MatmulDescDestroy(s->op);
-    if (s->w)
-        p->lt.MatrixLayoutDestroy(s->w);
+    else
+        forget(p, s);
     return e->code;
 }
 
@@ -393,11 +432,21 @@ enum status products_run(struct products *p, const struct multiply *m, struct er
 {
     struct shape *s;
     assert(m->bias == NULL || m->y_type == NUM_F32);
-    assert(m->y_type == m->type || m->y_type == NUM_F32);
+    assert(m->y_type == m->type || m->y_type == NUM_F32 || m->type == NUM_E4M3);
+    assert(m->type == NUM_E4M3 ? !m->bias && !m->x_scale == !m->w_scale : !m->x_scale);
     if (m->T == 0)
         return OK;
     if (shape_of(p, m, &s, e) != OK)
         return e->code;
+    assert(!s->refused);
     cublasStatus_t rc = multiply(p, s, &s->algo, m);
     return rc ? failed(p, e, m, "running it", rc) : OK;
+}
+
+enum status products_scale(struct products *p, const struct multiply *m, bool *scaled,
+                           struct err *e)
+{
+    struct shape *s;
+    *scaled = shape_of(p, m, &s, e) == OK && !s->refused;
+    return e->code;
 }

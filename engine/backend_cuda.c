@@ -4,7 +4,9 @@
  * the chosen tokens. What comes from the host (token ids, places, pixels, weights) goes through one
  * block of pinned memory, so the caller's memory is its own again when an operation returns.
  *
- * All weights and activations have one type. The KV cache is described in kernels/cuda.h. */
+ * All weights and activations have one type. Of a device opened as E4M3 that is F16, but weights
+ * that ask for it are E4M3, and so is what is multiplied by them, made so row by row before a
+ * product. The KV cache is described in kernels/cuda.h. */
 #include <assert.h>
 #include <cuda_runtime_api.h>
 #include <stdio.h>
@@ -16,8 +18,8 @@
 #include "kernels/cuda.h"
 #include "kernels/float16.h"
 
-_Static_assert((int)F32 == NUM_F32 && (int)BF16 == NUM_BF16 && (int)F16 == NUM_F16,
-               "one numbering");
+_Static_assert((int)F32 == NUM_F32 && (int)BF16 == NUM_BF16 && (int)F16 == NUM_F16 &&
+               (int)E4M3 == NUM_E4M3, "one numbering");
 _Static_assert((int)ACT_GELU == ACTIVATE_GELU && (int)ACT_SWIGLU == ACTIVATE_SWIGLU &&
                (int)ACT_QUICK_GELU == ACTIVATE_QUICK_GELU, "one numbering");
 _Static_assert(sizeof(struct kv_row) == sizeof(struct place) &&
@@ -42,7 +44,7 @@ struct mark { cudaEvent_t event; int stage; };
 
 struct cuda {
     struct backend base;
-    enum dtype type;
+    enum dtype type, weights;   /* of activations; of the weights that products are fastest with */
     int device;
     cudaStream_t stream;
     struct products *products;
@@ -59,7 +61,9 @@ struct cuda {
     int chosen_size;
     int32_t *out;               /* ... and goes on to here, [n_out]; or NULL */
     int n_out;
-    int widest;                 /* N of the widest paired weight */
+    int widest;                 /* N of the widest paired weight; or E4M3's N, and its largest K: */
+    int deepest;
+    struct room narrow, scales; /* of E4M3: rows as they are multiplied, and their scales */
     struct matrix largest;      /* what peak_flops multiplies by */
     size_t used, peak;          /* bytes */
     struct mark *mark;          /* [mark_size], whose events are kept; n_marks since marked() */
@@ -259,12 +263,16 @@ static enum status room_for_tokens(struct cuda *c, int S, struct err *e)
     return e->code;
 }
 
-/* The two halves of SwiGLU are what is large; the rest is some bytes a row. */
+/* The two halves of SwiGLU are what is large, and, with weights in E4M3, sums that are still to be
+ * scaled and rows as they are multiplied; the rest is some bytes a row. */
 static enum status cuda_reserve(struct backend *b, int rows, int tower_rows, struct err *e)
 {
     struct cuda *c = cuda_of(b);
     size_t n = (size_t)rows, most = (size_t)(rows > tower_rows ? rows : tower_rows);
-    (void)(grow(c, &c->wide, n * (size_t)c->widest * dtype_size(c->type), e) &&
+    size_t size = c->weights == E4M3 ? sizeof(float) : dtype_size(c->type);
+    (void)(grow(c, &c->wide, n * (size_t)c->widest * size, e) &&
+           grow(c, &c->narrow, n * (size_t)c->deepest, e) &&
+           grow(c, &c->scales, c->deepest ? n * sizeof(float) : 0, e) &&
            grow(c, &c->ids, most * sizeof(int32_t), e) &&
            grow(c, &c->places.device, most * sizeof(struct kv_row), e) &&
            grow(c, &c->tiles, most * sizeof(struct tile), e) &&
@@ -275,6 +283,12 @@ static enum status cuda_reserve(struct backend *b, int rows, int tower_rows, str
 }
 
 /* ---- weights -------------------------------------------------------------------------------- */
+
+static enum number number(enum dtype type)
+{
+    assert(type == F32 || type == BF16 || type == F16 || type == E4M3);
+    return (enum number)type;
+}
 
 static float value(const unsigned char *from, enum dtype type, size_t i)
 {
@@ -343,30 +357,80 @@ static void cuda_unpack(struct backend *b, struct matrix *m)
     if (c->largest.data == m->data)
         c->largest.data = NULL;
     give(c, m->data, matrix_bytes(m));
+    give(c, m->scale, (size_t)m->N * sizeof *m->scale);
     m->data = NULL;
+    m->scale = NULL;
+}
+
+/* Rows of a file to e4m3, on the device: they pass through c->wide as they are in the file. */
+static enum status quantise_part(struct cuda *c, uint8_t *to, float *scale, const struct view *v,
+                                 struct err *e)
+{
+    size_t row = (size_t)v->cols * dtype_size(v->type);
+    int most = row < PIECE ? (int)(PIECE / row) : 1;
+    for (int done = 0, n; done < v->rows; done += n) {
+        n = v->rows - done < most ? v->rows - done : most;
+        const char *from = (const char *)v->data + (size_t)done * row;
+        if (!grow(c, &c->wide, (size_t)n * row, e) ||
+            upload(c, c->wide.at, from, (size_t)n * row, e) != OK ||
+            check(c, quantise_cuda(to + (size_t)done * (size_t)v->cols, scale + done, c->wide.at,
+                                   number(v->type), n, v->cols, c->stream), "weights", e) != OK)
+            return e->code;
+    }
+    return OK;
+}
+
+static enum status pack_e4m3(struct cuda *c, struct matrix *m, const struct view *parts,
+                             int n_parts, struct err *e)
+{
+    if (m->N % 16 || m->K % 16)
+        return err_set(e, ERR_CHECKPOINT, "is [%d,%d]: fp8 multiplies by multiples of 16; use "
+                                          "--dtype fp16", m->N, m->K);
+    m->data = take(c, matrix_bytes(m), e);
+    m->scale = m->data ? take(c, (size_t)m->N * sizeof *m->scale, e) : NULL;
+    for (int i = 0, row = 0; i < n_parts && e->code == OK; row += parts[i++].rows)
+        quantise_part(c, (uint8_t *)m->data + (size_t)row * (size_t)m->K, m->scale + row, &parts[i],
+                      e);
+    c->widest = m->N > c->widest ? m->N : c->widest;
+    c->deepest = m->K > c->deepest ? m->K : c->deepest;
+    return e->code;
+}
+
+static enum status pack_as_it_is(struct cuda *c, struct matrix *m, const struct view *parts,
+                                 int n_parts, struct err *e)
+{
+    m->type = c->type;
+    m->data = take(c, matrix_bytes(m), e);
+    char *to = m->data;
+    for (int i = 0; to && i < n_parts && e->code == OK; i++) {
+        upload_part(c, to, &parts[i], e);
+        to += (size_t)parts[i].rows * (size_t)m->K * dtype_size(m->type);
+    }
+    if (m->paired && m->N > c->widest)
+        c->widest = m->N;
+    return e->code;
 }
 
 static enum status cuda_pack(struct backend *b, struct matrix *m, const struct view *parts,
                              int n_parts, struct err *e)
 {
     struct cuda *c = cuda_of(b);
+    int rows = 0;
     assert(!m->paired || (n_parts == 2 && parts[0].rows == parts[1].rows));
-    m->type = c->type;
-    m->data = take(c, matrix_bytes(m), e);
-    char *to = m->data;
-    for (int i = 0; to && i < n_parts && e->code == OK; i++) {
+    for (int i = 0; i < n_parts; rows += parts[i++].rows)
         assert(parts[i].cols == m->K);
-        upload_part(c, to, &parts[i], e);
-        to += (size_t)parts[i].rows * (size_t)m->K * dtype_size(m->type);
-    }
+    assert(rows == m->N);
+    m->scale = NULL;
+    if (c->weights == E4M3 && m->type == E4M3)
+        pack_e4m3(c, m, parts, n_parts, e);
+    else
+        pack_as_it_is(c, m, parts, n_parts, e);
     if (e->code != OK) {
         cuda_unpack(b, m);
         return e->code;
     }
-    assert(to == (char *)m->data + matrix_bytes(m));
-    if (m->paired && m->N > c->widest)
-        c->widest = m->N;
-    if (!c->largest.data || matrix_bytes(m) > matrix_bytes(&c->largest))
+    if (m->type == c->weights &&
+        (!c->largest.data || matrix_bytes(m) > matrix_bytes(&c->largest)))
         c->largest = *m;
     return OK;
 }
@@ -406,12 +470,6 @@ static enum status cuda_kv_alloc(struct backend *b, struct kvcache *kv, struct e
 }
 
 /* ---- the operations ------------------------------------------------------------------------- */
-
-static enum number number(enum dtype type)
-{
-    assert(type == F32 || type == BF16 || type == F16);
-    return (enum number)type;
-}
 
 static enum status cuda_patches(struct backend *b, struct tensor *y, const struct tensor *x,
                                 int side, int patch, struct err *e)
@@ -508,25 +566,81 @@ static enum status accumulate(struct cuda *c, struct tensor *y, const struct mul
     return multiply(c, &m, e);
 }
 
+/* What is left to do once the sums m->y are there. */
+static enum status complete(struct cuda *c, struct tensor *y, const struct multiply *m,
+                            struct scales scales, const struct epilogue *ep, struct err *e)
+{
+    const struct tensor *r = ep->residual;
+    return check(c, finish_cuda(y->data, number(y->type), m->y, m->y_type, scales,
+                                ep->bias ? ep->bias->data : NULL, (enum activation)ep->act,
+                                r ? r->data : NULL, r ? number(r->type) : NUM_F32, y->rows, y->cols,
+                                c->stream), "the end of a product", e);
+}
+
+/* Where cuBLASLt does not multiply the scales of e4m3 in, they are `left`: the sums, in float32, go
+ * to memory of their own first. */
+static enum status leave_scales(struct cuda *c, struct multiply *m, struct scales *left,
+                                struct err *e)
+{
+    bool scaled = true;
+    *left = (struct scales){ NULL, NULL };
+    if (m->x_scale && products_scale(c->products, m, &scaled, e) != OK)
+        return err_in(e, "cuda:%d", c->device);
+    if (scaled)
+        return OK;
+    *left = (struct scales){ m->x_scale, m->w_scale };
+    m->x_scale = m->w_scale = NULL;
+    m->y_type = NUM_F32;
+    m->y = grow(c, &c->wide, (size_t)m->T * (size_t)m->N * sizeof(float), e);
+    return e->code;
+}
+
 /* The bare product, then the rest over it. cuBLASLt would take a bias of 16-bit results only if it
  * had 16 bits itself, and knows GELU only in its tanh form. */
 static enum status finish(struct cuda *c, struct tensor *y, const struct multiply *product,
                           const struct epilogue *ep, struct err *e)
 {
     struct multiply m = *product;
+    struct scales left;
     const struct tensor *r = ep->residual;
     if (ep->act == ACT_SWIGLU || (r && r->data == y->data)) {
-        m.y_type = m.type;
-        m.y = grow(c, &c->wide, (size_t)m.T * (size_t)m.N * number_size(m.type), e);
+        m.y_type = number(c->type);
+        m.y = grow(c, &c->wide, (size_t)m.T * (size_t)m.N * number_size(m.y_type), e);
         if (!m.y)
             return e->code;
     }
-    if (multiply(c, &m, e) != OK)
+    if (leave_scales(c, &m, &left, e) != OK || multiply(c, &m, e) != OK)
         return e->code;
-    return check(c, finish_cuda(y->data, number(y->type), m.y, m.y_type,
-                                ep->bias ? ep->bias->data : NULL, (enum activation)ep->act,
-                                r ? r->data : NULL, r ? number(r->type) : NUM_F32, y->rows, y->cols,
-                                c->stream), "the end of a product", e);
+    return complete(c, y, &m, left, ep, e);
+}
+
+/* x, row by row, to e4m3: what m multiplies. */
+static enum status quantise(struct cuda *c, struct multiply *m, const struct tensor *x,
+                            struct err *e)
+{
+    m->x = grow(c, &c->narrow, (size_t)m->T * (size_t)m->K, e);
+    float *scale = m->x ? grow(c, &c->scales, (size_t)m->T * sizeof *scale, e) : NULL;
+    m->x_scale = scale;
+    return !scale ? e->code : check(c, quantise_cuda(c->narrow.at, scale, x->data, number(x->type),
+                                                     m->T, m->K, c->stream), "quantise", e);
+}
+
+/* A product in e4m3 goes the ways of the others. Only, cuBLASLt would take a bias of float32 results
+ * if it had 16 bits, so that comes behind; and so does all else where it takes no scales. */
+static enum status matmul_e4m3(struct cuda *c, struct tensor *y, const struct multiply *product,
+                               bool whole, const struct epilogue *ep, struct err *e)
+{
+    const struct epilogue bias = { .bias = ep->bias }, rest = { .residual = ep->residual };
+    struct multiply m = *product;
+    bool scaled;
+    m.add = ep->residual != NULL;
+    if (whole && products_scale(c->products, &m, &scaled, e) != OK)
+        return err_in(e, "cuda:%d", c->device);
+    if (!whole || !scaled)
+        return finish(c, y, product, ep, e);
+    if (accumulate(c, y, product, &rest, e) != OK || !ep->bias)
+        return e->code;
+    return complete(c, y, product, (struct scales){ NULL, NULL }, &bias, e);
 }
 
 static enum status cuda_matmul(struct backend *b, struct tensor *y, const struct tensor *x,
@@ -536,16 +650,18 @@ static enum status cuda_matmul(struct backend *b, struct tensor *y, const struct
     bool paired = ep->act == ACT_SWIGLU;
     int N = paired ? w->N / 2 : w->N;
     struct multiply m = { .T = x->rows, .N = w->N, .K = w->K, .type = number(w->type),
-                          .y_type = number(y->type), .x = x->data, .w = w->data, .y = y->data };
+                          .y_type = number(y->type), .x = x->data, .w = w->data, .y = y->data,
+                          .w_scale = w->scale };
+    bool whole = ep->act == ACT_NONE && (y->type == F32 || (!ep->bias && !ep->residual));
     assert(x->cols == w->K && y->rows == x->rows && y->cols == N && paired == !!w->paired);
     assert(x->type == c->type && (y->type == c->type || y->type == F32));
     assert(ep->bias == NULL || (ep->bias->type == F32 && ep->bias->cols == N && !paired));
     assert(ep->residual == NULL || (ep->residual->rows == m.T && ep->residual->cols == N));
     if (m.T == 0)
         return OK;
-    if (ep->act == ACT_NONE && (y->type == F32 || (!ep->bias && !ep->residual)))
-        return accumulate(c, y, &m, ep, e);
-    return finish(c, y, &m, ep, e);
+    if (w->type == E4M3)
+        return quantise(c, &m, x, e) == OK ? matmul_e4m3(c, y, &m, whole, ep, e) : e->code;
+    return whole ? accumulate(c, y, &m, ep, e) : finish(c, y, &m, ep, e);
 }
 
 /* Tables of the rotation up to the largest position of a step, and as far again. */
@@ -704,12 +820,12 @@ static double cuda_peak_flops(struct backend *b, enum dtype type)
     cudaEvent_t start = NULL, end = NULL;
     struct err e = { 0 };
     float ms = 0;
-    if (!w.data || type != c->type)
+    if (!w.data || type != c->weights)
         return 0;
-    size_t n = (size_t)ROWS * (size_t)w.K * dtype_size(type);
-    size_t m = (size_t)ROWS * (size_t)w.N * dtype_size(type);
-    struct multiply p = { .T = ROWS, .N = w.N, .K = w.K, .type = number(type),
-                          .y_type = number(type), .w = w.data };
+    size_t n = (size_t)ROWS * (size_t)w.K * dtype_size(w.type);
+    size_t m = (size_t)ROWS * (size_t)w.N * dtype_size(c->type);
+    struct multiply p = { .T = ROWS, .N = w.N, .K = w.K, .type = number(w.type),
+                          .y_type = number(c->type), .w = w.data };
     void *x = take_zeros(c, n, &e), *y = x ? take(c, m, &e) : NULL;
     p.x = x;
     p.y = y;
@@ -792,6 +908,8 @@ static void cuda_close(struct backend *b)
         cudaStreamSynchronize(c->stream);
     for (size_t i = 0; i < COUNT(rooms); i++)
         give(c, rooms[i]->at, rooms[i]->n);
+    give(c, c->narrow.at, c->narrow.n);
+    give(c, c->scales.at, c->scales.n);
     products_close(c->products);
     for (int i = 0; i < 2; i++)
         if (c->stage.passed[i])
@@ -892,11 +1010,12 @@ static enum status start(struct cuda *c, struct err *e)
 
 enum status backend_cuda_open(struct backend **out, enum dtype type, int device, struct err *e)
 {
-    static const char *const words[] = { [F32] = "fp32", [BF16] = "bf16", [F16] = "fp16" };
+    static const char *const words[] = { [F32] = "fp32", [BF16] = "bf16", [F16] = "fp16",
+                                         [E4M3] = "fp8" };
     struct llava_gpu about;
     int n;
     *out = NULL;
-    assert(type == F32 || type == BF16 || type == F16);
+    assert(type == F32 || type == BF16 || type == F16 || type == E4M3);
     struct err why = { 0 };
     if (backend_cuda_count(&n, &why) != OK)
         return err_set(e, why.code, "%.900s; use --device cpu", why.text);
@@ -908,11 +1027,16 @@ enum status backend_cuda_open(struct backend **out, enum dtype type, int device,
     if (about.major < 8)
         return err_set(e, ERR_DEVICE, "cuda:%d: %s has compute capability %d.%d, expected 8.0 or "
                        "newer", device, about.name, about.major, about.minor);
+    if (type == E4M3 && about.major < 9)
+        return err_set(e, ERR_DEVICE, "cuda:%d: %s has compute capability %d.%d, and fp8 needs 9.0 "
+                       "(Hopper) or newer; use --dtype fp16", device, about.name, about.major,
+                       about.minor);
     struct cuda *c = calloc(1, sizeof *c);
     if (!c)
         return err_set(e, ERR_MEMORY, "no memory for a backend");
     c->base.ops = &cuda_ops;
-    c->type = type;
+    c->type = type == E4M3 ? F16 : type;
+    c->weights = type;
     c->device = device;
     snprintf(c->base.about, sizeof c->base.about, "cuda %.40s %s", about.name, words[type]);
     if (start(c, e) != OK) {

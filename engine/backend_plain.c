@@ -2,13 +2,15 @@
  *
  * The judge of the other backends: slow, and right at a glance. Tensors are stored in the type that
  * the caller asked for, so results are rounded once, when they are stored; weights are rounded to
- * the matrix's type and kept as float32; the KV cache is float32, whatever its type. */
+ * the matrix's type and kept as float32; the KV cache is float32, whatever its type. Of a weight
+ * in E4M3, its rows and those of x are rounded to e4m3, each with its scale. */
 #include <assert.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "engine/backend.h"
-#include "kernels/float16.h"
+#include "kernels/float8.h"
 
 struct plain {
     struct backend base;
@@ -62,6 +64,8 @@ static double load(const void *data, enum dtype type, size_t i)
         return ((const uint8_t *)data)[i];
     case I32:
         return ((const int32_t *)data)[i];
+    case E4M3:                                              /* only within a matrix */
+        break;
     }
     return 0;
 }
@@ -138,6 +142,17 @@ static enum status plain_reserve(struct backend *b, int rows, int tower_rows, st
     return e->code;
 }
 
+/* The numbers that a row of e4m3 and its scale stand for, in the place of the row's own. */
+static void as_e4m3(float *row, int n)
+{
+    float most = 0;
+    for (int i = 0; i < n; i++)
+        most = fmaxf(most, fabsf(row[i]));
+    float scale = fmaxf(most / E4M3_MOST, FLT_MIN), by = 1 / scale;
+    for (int i = 0; i < n; i++)
+        row[i] = e4m3_to_float(e4m3_of_float(row[i] * by)) * scale;
+}
+
 static enum status plain_pack(struct backend *b, struct matrix *m, const struct view *parts,
                               int n_parts, struct err *e)
 {
@@ -153,6 +168,8 @@ static enum status plain_pack(struct backend *b, struct matrix *m, const struct 
                 (float)rounded(m->type, load(parts[p].data, parts[p].type, i));
     }
     assert(at == (size_t)m->N * (size_t)m->K);
+    for (int n = 0; m->type == E4M3 && n < m->N; n++)
+        as_e4m3((float *)m->data + (size_t)n * (size_t)m->K, m->K);
     return OK;
 }
 
@@ -296,19 +313,22 @@ static enum status plain_matmul(struct backend *b, struct tensor *y, const struc
 {
     bool paired = ep->act == ACT_SWIGLU;
     int N = paired ? w->N / 2 : w->N, K = w->K;
-    double *sum = malloc(sizeof *sum * ((size_t)w->N + (size_t)K + 1)), *row = sum + w->N;
+    double *sum = malloc(sizeof *sum * ((size_t)w->N + (size_t)K + 1));
+    float *row = (float *)(sum + w->N);                     /* x holds nothing wider */
     (void)b;
     assert(y->rows == x->rows && y->cols == N && x->cols == K && paired == !!w->paired);
     if (sum == NULL)
         return err_set(e, ERR_MEMORY, "no memory for a row of %d sums", w->N);
     for (int t = 0; t < x->rows; t++) {
         for (int k = 0; k < K; k++)
-            row[k] = get(x, t, k);
+            row[k] = (float)get(x, t, k);
+        if (w->type == E4M3)
+            as_e4m3(row, K);
         for (int n = 0; n < w->N; n++) {
             const float *weight = (const float *)w->data + (size_t)n * (size_t)K;
             sum[n] = 0;
             for (int k = 0; k < K; k++)
-                sum[n] += row[k] * weight[k];
+                sum[n] += (double)row[k] * weight[k];
             if (ep->bias)
                 sum[n] += get(ep->bias, 0, n);
         }

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum dtype { F32, BF16, F16, I32, U8 };
+enum dtype { F32, BF16, F16, I32, U8, E4M3 };   /* E4M3: weights of products on a GPU */
 
 static inline size_t dtype_size(enum dtype t)
 {
-    return t == F32 || t == I32 ? 4 : t == U8 ? 1 : 2;
+    return t == F32 || t == I32 ? 4 : t == U8 || t == E4M3 ? 1 : 2;
 }
 
 struct tensor {
@@ -31,6 +31,7 @@ static inline struct tensor tensor_rows(struct tensor t, int first, int n)
 /* A weight [N,K] in a backend's own order (packed panels on the CPU); made by pack(). */
 struct matrix {
     void *data;
+    float *scale;               /* E4M3: [N], an output's factor, in the backend's memory */
     enum dtype type;            /* of the stored elements */
     int N, K;                   /* outputs, inputs */
     int paired;                 /* rows are (gate, up) pairs for SWIGLU: N counts both */

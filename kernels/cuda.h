@@ -47,13 +47,20 @@ int layernorm_cuda(void *y, enum number y_type, const void *x, enum number x_typ
 int rmsnorm_cuda(void *y, enum number y_type, const void *x, enum number x_type, const float *w,
                  int T, int D, float eps, void *stream);
 
+/* y [T,D] e4m3 (float8.h), scale [T]: scale[t] = max |x[t]| / 448, and y[t] the nearest to x[t] /
+ * scale[t]. NaN stays NaN; an infinity becomes it. For compute capability 8.9 and newer. */
+int quantise_cuda(uint8_t *y, float *scale, const void *x, enum number x_type, int T, int D,
+                  void *stream);
+
 /* What follows a product x: y = act(x + bias) + residual      y, residual [T,N]  bias [N]
  * SwiGLU: x [T,2N], first all gates, then all ups (weights stacked so): y = silu(gate) * up, where
  * silu(gate) is rounded to x's type. bias and residual may be NULL. y may be x (not with SwiGLU)
- * or residual, if their types are equal. */
-int finish_cuda(void *y, enum number y_type, const void *x, enum number x_type, const float *bias,
-                enum activation act, const void *residual, enum number residual_type, int T, int N,
-                void *stream);
+ * or residual, if their types are equal. scales: x[t,n] counts row[t] * column[n] times; or both
+ * NULL. */
+struct scales { const float *row, *column; };   /* [T], [columns of x] */
+int finish_cuda(void *y, enum number y_type, const void *x, enum number x_type,
+                struct scales scales, const float *bias, enum activation act, const void *residual,
+                enum number residual_type, int T, int N, void *stream);
 
 /* struct attention, all pointers the device's; d a multiple of 8, at most ATTENTION_D; columns, and
  * base and lo of a place, multiples of 64.

@@ -18,12 +18,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum number { NUM_F32, NUM_BF16, NUM_F16 };
+enum number { NUM_F32, NUM_BF16, NUM_F16, NUM_E4M3 = 5 };   /* E4M3 (float8.h): the GPU's alone */
 enum { PANEL = 32 };
 
 static inline size_t number_size(enum number type)
 {
-    return type == NUM_F32 ? 4 : 2;
+    return type == NUM_F32 ? 4 : type == NUM_E4M3 ? 1 : 2;
 }
 
 static inline int round_up(int n, int step)

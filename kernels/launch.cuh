@@ -9,6 +9,7 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 #include "kernels/cuda.h"
+#include "kernels/float8.h"
 
 enum { WARP = 32 };
 
@@ -100,6 +101,20 @@ template <enum number TYPE> __device__ __forceinline__ uint16_t rounded(float x)
     return h;
 }
 
+/* Two numbers to e4m3 (float8.h), the first in the low byte. Machines before 8.9 lack the
+ * instruction, and the backend asks none of them for it. */
+__device__ __forceinline__ uint16_t e4m3_pair(float low, float high)
+{
+    uint16_t pair = 0;
+#if __CUDA_ARCH__ >= 890
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(pair) : "f"(high), "f"(low));
+#else
+    (void)low, (void)high;
+    __trap();
+#endif
+    return pair;
+}
+
 template <enum number TYPE> __device__ __forceinline__ uint32_t rounded_pair(float low, float high)
 {
     uint32_t pair;
@@ -111,8 +126,6 @@ template <enum number TYPE> __device__ __forceinline__ uint32_t rounded_pair(flo
 }
 
 #else
-
-#include "kernels/float16.h"
 
 #define LAUNCH(kernel, grid, block, shared, stream, ...)                                          \
     cuda_host::launch(#kernel, kernel, grid, block, shared, (cudaStream_t)(stream), __VA_ARGS__)
@@ -175,6 +188,11 @@ template <enum number TYPE> static inline float widened(uint16_t h)
 template <enum number TYPE> static inline uint16_t rounded(float x)
 {
     return TYPE == NUM_F16 ? f16_of_float(x) : bf16_of_float(x);
+}
+
+static inline uint16_t e4m3_pair(float low, float high)
+{
+    return (uint16_t)(e4m3_of_float(low) | e4m3_of_float(high) << 8);
 }
 
 template <enum number TYPE> static inline uint32_t rounded_pair(float low, float high)

@@ -37,6 +37,18 @@ __device__ __forceinline__ float block_sum(float x, float *part)
     return warp_sum(lane < warps ? part[lane] : 0);
 }
 
+__device__ __forceinline__ float block_most(float x, float *part)
+{
+    int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP, warps = blockDim.x / WARP;
+    x = warp_most(x);
+    if (warps == 1)
+        return x;
+    if (lane == 0)
+        part[warp] = x;
+    __syncthreads();
+    return warp_most(part[lane < warps ? lane : 0]);
+}
+
 /* ---- rows ---- */
 
 /* Numbers i .. i + W of x, W 8 (aligned to their size, so 16 bytes at a time) or 1. */
@@ -83,6 +95,21 @@ __device__ __forceinline__ void store(void *y, enum number type, size_t i, const
             pair[j] = type == NUM_F16 ? rounded_pair<NUM_F16>(v[2 * j], v[2 * j + 1]) :
                                         rounded_pair<NUM_BF16>(v[2 * j], v[2 * j + 1]);
         *(uint4 *)((uint16_t *)y + i) = uint4{ pair[0], pair[1], pair[2], pair[3] };
+    }
+}
+
+template <int W>
+__device__ __forceinline__ void store_e4m3(uint8_t *y, size_t i, const float v[W])
+{
+    if constexpr (W == 1) {
+        y[i] = (uint8_t)e4m3_pair(v[0], 0);
+    } else {
+        uint32_t word[2];
+        UNROLL
+        for (int j = 0; j < 2; j++)
+            word[j] = e4m3_pair(v[4 * j], v[4 * j + 1]) |
+                      (uint32_t)e4m3_pair(v[4 * j + 2], v[4 * j + 3]) << 16;
+        *(uint2 *)(y + i) = uint2{ word[0], word[1] };
     }
 }
 

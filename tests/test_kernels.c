@@ -5,7 +5,7 @@
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
-#include "kernels/float16.h"
+#include "kernels/float8.h"
 #include "kernels/kernels.h"
 #include "tests/check.h"
 
@@ -51,6 +51,49 @@ TEST(f16_is_ieee_binary16)
     check_format(5, f16_to_float, f16_of_float);
     CHECK_INT(f16_of_float(65519.996f), 0x7bff);            /* the last to round to 65504 */
     CHECK_INT(f16_of_float(65520), 0x7c00);
+}
+
+/* ---- e4m3 ---- */
+
+static double value_of_e4m3(int h)                          /* 0 .. 0x7e */
+{
+    return h < 8 ? ldexp(h, -9) : ldexp(8 + h % 8, h / 8 - 10);
+}
+
+/* The nearest of all finite ones; of two as near, the even one. */
+static int nearest_e4m3(double x)
+{
+    int best = 0;
+    for (int h = 1; h <= 0x7e; h++) {
+        double d = fabs(fabs(x) - value_of_e4m3(h)), least = fabs(fabs(x) - value_of_e4m3(best));
+        if (d < least || (d == least && h % 2 == 0))
+            best = h;
+    }
+    return best | (signbit(x) ? 0x80 : 0);
+}
+
+TEST(e4m3_is_the_nearest)
+{
+    int wrong = 0;
+    for (int h = 0; h <= 0x7e; h++) {
+        float x = (float)value_of_e4m3(h), middle = (x + (float)value_of_e4m3(h + 1)) / 2;
+        wrong += e4m3_to_float((uint8_t)h) != x || e4m3_to_float((uint8_t)(h | 0x80)) != -x;
+        wrong += e4m3_of_float(x) != h || e4m3_of_float(-x) != (h | 0x80);
+        if (h == 0x7e)
+            break;
+        wrong += e4m3_of_float(middle) != h + h % 2;
+        wrong += e4m3_of_float(nextafterf(middle, 0)) != h;
+        wrong += e4m3_of_float(nextafterf(middle, 500)) != h + 1;
+    }
+    for (int h = 0; h < 65536; h++) {                       /* all numbers of fp16 */
+        float x = f16_to_float((uint16_t)h);
+        int want = isnan(x) ? (h >> 8 & 0x80) | 0x7f : nearest_e4m3(isinf(x) ? copysign(1e9, x) : x);
+        wrong += e4m3_of_float(x) != want;
+    }
+    CHECK_INT(wrong, 0);
+    CHECK_INT(e4m3_of_float(3e38f), 0x7e);
+    CHECK_INT(e4m3_of_float(-INFINITY), 0xfe);
+    CHECK(isnan(e4m3_to_float(0x7f)) && isnan(e4m3_to_float(0xff)));
 }
 
 TEST(bf16_is_half_a_float)

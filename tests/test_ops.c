@@ -5,21 +5,25 @@
  * cpu_amx` one level's, `test-ops cuda` the GPU's, `cuda-host/test-ops cuda-host` the emulated
  * GPU's; what this machine lacks is skipped. To add an operation: a function over `struct two`, and
  * its name in OPERATIONS below. Results count as equal when the relative L2 error is at most 1e-5
- * (fp32), 1e-3 (fp16, whose unit roundoff is 4.9e-4) or 5e-3 (bf16: 3.9e-3). Every output has a
- * guard row before and behind it that must stay as it was. */
+ * (fp32), 1e-3 (fp16, whose unit roundoff is 4.9e-4) or 5e-3 (bf16: 3.9e-3). In fp8 the judge rounds
+ * to e4m3, too, and 1e-3 holds; what e4m3 costs is looked at by itself. Every output has a guard
+ * row before and behind it that must stay as it was. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "engine/backend.h"
 #include "kernels/float16.h"
 #include "tests/check.h"
+#if defined(CUDA_HOST)
+#include "tests/cuda_host/cuda_host.h"
+#endif
 
 enum { MINE, PLAIN };
 
 struct two {                    /* the backend under test, and its judge */
     struct backend *b[2];
     bool gpu;                   /* x and weights must be of the backend's type */
-    enum dtype type;
+    enum dtype type, weights;   /* of activations; of a GPU's weights */
     double within;
     uint64_t seed;
     struct err e;
@@ -188,7 +192,11 @@ static void check_matmul(struct two *w, const struct case_of_matmul *one_case)
     if (w->gpu && c->x != w->type)
         return;
     if (w->gpu)
-        c->w = w->type;
+        c->w = w->weights;
+    if (c->w == E4M3) {                                     /* what cuBLASLt takes */
+        c->N = (c->N + 15) / 16 * 16;
+        c->K = (c->K + 15) / 16 * 16;
+    }
     if (w->gpu && c->file == BF16 && w->type == F16)        /* as bf16 files are read there */
         c->file = F16;
     int rows = c->act == ACT_SWIGLU ? 2 * c->N : c->N;
@@ -538,19 +546,81 @@ static void figures(struct two *w)
     struct both x = input(w, F32, 1000, 1000, 1), weights = input(w, F32, 32, 40, 1);
     CHECK(b->ops->memory_peak(b) >= before + 4000000 || before >= 4000000);
     CHECK(b->ops->memory_peak(b) < before + 5000000);
-    struct case_of_matmul c = { .N = 32, .K = 40, .w = w->type, .file = F32 };
+    struct case_of_matmul c = { .N = 32, .K = 32, .w = w->weights, .file = F32 };
     struct matrix m = packed(w, MINE, &c, weights.t[PLAIN].data);
-    CHECK(b->ops->peak_flops(b, w->type) > (w->gpu ? 1e5 : 1e8));   /* it may be an emulated one */
+    CHECK(b->ops->peak_flops(b, w->weights) > (w->gpu ? 1e5 : 1e8));   /* it may be an emulated one */
     b->ops->unpack(b, &m);
     drop(w, &x), drop(w, &weights);
+}
+
+/* ---- products in e4m3 ---- */
+
+/* What e4m3 costs. Numbers spread evenly up to the largest, 448, stand in steps of 32 from 256 on, of
+ * 16 from 128 on, and so forth: the mean of step^2 / 12 is 43.5, that of their squares 448^2 / 3, so
+ * a row is off by 0.0255 of its length. Rows of x and of w are, each for itself, and sums of their
+ * products by sqrt(2) of that, 0.0361, however long. */
+static void e4m3_error(struct two *w)
+{
+    enum { M = 100, N = 96, K = 1024 };
+    struct case_of_matmul c = { .M = M, .N = N, .K = K, .file = F32 };
+    struct both weights = input(w, F32, N, K, 0.1f), x = input(w, w->type, M, K, 7);
+    struct both y = output(w, F32, M, N);
+    for (int s = MINE; s <= PLAIN; s++) {
+        c.w = s == MINE ? E4M3 : F32;
+        struct epilogue ep = { .act = ACT_NONE };
+        struct matrix m = packed(w, s, &c, weights.t[PLAIN].data);
+        CHECK_OK(w->b[s]->ops->matmul(w->b[s], &y.t[s], &x.t[s], &m, &ep, &w->e), w->e);
+        w->b[s]->ops->unpack(w->b[s], &m);
+    }
+    CHECK_NEAR(distance(w, &y), 0.0361, 0.002);
+    drop(w, &weights), drop(w, &x), drop(w, &y);
+}
+
+/* Rows alone, a few, and many: of float32 results, and of those that are finished behind them. */
+static void e4m3_rows(struct two *w)
+{
+    enum { M = 700, N = 80, K = 2512 };
+    static const int counts[] = { 1, 2, 15, 16, 33, 200 };
+    struct backend *b = w->b[MINE];
+    struct both weights = input(w, F32, N, K, 0.1f), x = input(w, w->type, M, K, 1);
+    struct both bias = input(w, F32, 1, N, 1);
+    struct case_of_matmul c = { .M = M, .N = N, .K = K, .w = E4M3, .file = F32 };
+    struct matrix m = packed(w, MINE, &c, weights.t[PLAIN].data);
+    for (int way = 0; way < 2; way++) {
+        struct both all = output(w, way ? w->type : F32, M, N), few = output(w, all.t[0].type, M, N);
+        struct epilogue ep = { .bias = &bias.t[MINE], .act = way ? ACT_QUICK_GELU : ACT_NONE };
+        CHECK_OK(b->ops->matmul(b, &all.t[MINE], &x.t[MINE], &m, &ep, &w->e), w->e);
+        for (size_t i = 0; i < COUNT(counts); i++)
+            for (int first = 0; first < 400; first += 97) {
+                struct tensor xs = tensor_rows(x.t[MINE], first, counts[i]);
+                struct tensor ys = tensor_rows(few.t[MINE], 0, counts[i]);
+                CHECK_OK(b->ops->matmul(b, &ys, &xs, &m, &ep, &w->e), w->e);
+                same_bits(w, ys, all.t[MINE], first, "matmul");
+            }
+        drop(w, &all), drop(w, &few);
+    }
+    b->ops->unpack(b, &m);
+    drop(w, &weights), drop(w, &x), drop(w, &bias);
+}
+
+/* A shape that cuBLASLt would refuse is refused before, in words. */
+static void e4m3_shapes(struct two *w)
+{
+    float zeros[17 * 16] = { 0 };
+    struct matrix m = { .type = E4M3, .N = 17, .K = 16 };
+    struct view v = { zeros, F32, 17, 16 };
+    struct err e = { 0 };
+    CHECK_INT(w->b[MINE]->ops->pack(w->b[MINE], &m, &v, 1, &e), ERR_CHECKPOINT);
+    CHECK(m.data == NULL && m.scale == NULL && strstr(e.text, "[17,16]"));
 }
 
 /* ---- the tests ---- */
 
 static void run_on(const char *level, enum dtype type, void (*check)(struct two *))
 {
-    struct two w = { .type = type, .within = type == F32 ? 1e-5 : type == F16 ? 1e-3 : 5e-3,
-                     .seed = 20231005, .gpu = !strcmp(level, "gpu") };
+    struct two w = { .type = type == E4M3 ? F16 : type, .weights = type, .seed = 20231005,
+                     .within = type == F32 ? 1e-5 : type == BF16 ? 5e-3 : 1e-3,
+                     .gpu = !strcmp(level, "gpu") };
     if ((w.gpu ? backend_cuda_open(&w.b[MINE], type, 0, &w.e)
                : backend_cpu_open(&w.b[MINE], type, level, &w.e)) != OK) {
         CHECK_INT(w.e.code, ERR_DEVICE);
@@ -583,6 +653,18 @@ OPERATIONS(ONE, portable, F32)
 OPERATIONS(GPU, ops, F32)
 OPERATIONS(GPU, ops, F16)
 OPERATIONS(GPU, ops, BF16)
+
+/* Products are what fp8 changes; all else is fp16's. Where cuBLASLt does not multiply by the scales of
+ * rows, other code does: on all but compute capability 9.0. */
+#define PRODUCTS_E4M3(X, level)                                                                   \
+    X(level, E4M3, matmul) X(level, E4M3, e4m3_rows) X(level, E4M3, e4m3_error)                   \
+    X(level, E4M3, e4m3_shapes) X(level, E4M3, figures)
+PRODUCTS_E4M3(GPU, ops)
+#if defined(CUDA_HOST)
+#define LATER(level, type, check)                                                                 \
+    GPU_TEST(level##_##type##_##check) { cuda_host_capability(100); run_on("gpu", type, check); }
+PRODUCTS_E4M3(LATER, ops_on_10)
+#endif
 
 /* The judge is judged: a wrong result, or one behind its tensor, does not pass. */
 TEST(cpu_ops_would_notice)

@@ -4,6 +4,10 @@
  * the CPU's y = x w'. Types as in the library's table for CUBLAS_COMPUTE_32F: A and B of one type;
  * C and D of that type or F32; the bias of D's type.
  *
+ * A and B may be e4m3, from compute capability 8.9 on: m and k multiples of 16, C and D F16, BF16 or
+ * F32, no bias that we would use (the library wants one of 16 bits). Factors of their rows
+ * (OUTER_VEC_32F, for both or none) are multiplied in on compute capability 9.0 alone.
+ *
  * The library offers algorithms, of which some give a row other bits in other company. Kinds here:
  *     'a'   honest: a row's bits are its own
  *     'n'   from 64 rows on, all sums run in another order
@@ -16,7 +20,7 @@
 #include <string.h>
 #include <string>
 #include <vector>
-#include "kernels/float16.h"
+#include "kernels/float8.h"
 #include "kernels/cuda.h"                                 /* kernels.h, as C */
 
 using namespace cuda_host;
@@ -25,7 +29,8 @@ struct cublasLtContext { int device; };
 struct cublasLtMatmulDesc {
     int32_t trans_a = CUBLAS_OP_N, trans_b = CUBLAS_OP_N, epilogue = CUBLASLT_EPILOGUE_DEFAULT;
     const void *bias = nullptr;
-    int32_t bias_type = -1;
+    int32_t bias_type = -1, mode_a = 0, mode_b = 0;
+    const void *scale_a = nullptr, *scale_b = nullptr;
     cublasComputeType_t compute;
 };
 struct cublasLtMatrixLayout { cudaDataType type; uint64_t rows, cols; int64_t ld; };
@@ -49,18 +54,20 @@ void cuda_host_products(const char *given)
 
 static bool known(cudaDataType t)
 {
-    return t == CUDA_R_32F || t == CUDA_R_16F || t == CUDA_R_16BF;
+    return t == CUDA_R_32F || t == CUDA_R_16F || t == CUDA_R_16BF || t == CUDA_R_8F_E4M3;
 }
 
 static size_t size_of(cudaDataType t)
 {
-    return t == CUDA_R_32F ? 4 : 2;
+    return t == CUDA_R_32F ? 4 : t == CUDA_R_8F_E4M3 ? 1 : 2;
 }
 
 static float get(const void *p, cudaDataType t, size_t i)
 {
     if (t == CUDA_R_32F)
         return ((const float *)p)[i];
+    if (t == CUDA_R_8F_E4M3)
+        return e4m3_to_float(((const uint8_t *)p)[i]);
     uint16_t h = ((const uint16_t *)p)[i];
     return t == CUDA_R_16F ? f16_to_float(h) : bf16_to_float(h);
 }
@@ -138,6 +145,10 @@ cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t d,
     case CUBLASLT_MATMUL_DESC_EPILOGUE: return set(&d->epilogue, value, size);
     case CUBLASLT_MATMUL_DESC_BIAS_POINTER: return set(&d->bias, value, size);
     case CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE: return set(&d->bias_type, value, size);
+    case CUBLASLT_MATMUL_DESC_A_SCALE_POINTER: return set(&d->scale_a, value, size);
+    case CUBLASLT_MATMUL_DESC_B_SCALE_POINTER: return set(&d->scale_b, value, size);
+    case CUBLASLT_MATMUL_DESC_A_SCALE_MODE: return set(&d->mode_a, value, size);
+    case CUBLASLT_MATMUL_DESC_B_SCALE_MODE: return set(&d->mode_b, value, size);
     default: return CUBLAS_STATUS_NOT_SUPPORTED;
     }
 }
@@ -188,6 +199,17 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
 
 /* ---- algorithms ---- */
 
+/* What the library asks of e4m3; as this device has it. */
+static bool possible_e4m3(const cublasLtMatmulDesc *op, uint64_t m, uint64_t k, cudaDataType d)
+{
+    bool outer = op->mode_a == CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
+    int capability = device_capability();
+    return capability >= 89 && op->compute == CUBLAS_COMPUTE_32F && m % 16 == 0 && k % 16 == 0 &&
+           d != CUDA_R_8F_E4M3 && op->epilogue == CUBLASLT_EPILOGUE_DEFAULT &&
+           op->mode_a == op->mode_b && (outer || op->mode_a == 0) && (!outer || capability == 90) &&
+           outer == (op->scale_a && op->scale_b);
+}
+
 static cublasStatus_t possible(cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a,
                                cublasLtMatrixLayout_t b, cublasLtMatrixLayout_t c,
                                cublasLtMatrixLayout_t d)
@@ -198,6 +220,9 @@ static cublasStatus_t possible(cublasLtMatmulDesc_t op, cublasLtMatrixLayout_t a
         return CUBLAS_STATUS_NOT_SUPPORTED;
     if (a->cols != m || b->rows != k || b->cols != n || c->rows != m || c->cols != n)
         return CUBLAS_STATUS_INVALID_VALUE;
+    if (a->type == CUDA_R_8F_E4M3)
+        return b->type == a->type && c->type == d->type && possible_e4m3(op, m, k, d->type)
+                   ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
     cudaDataType bias = op->bias_type < 0 ? d->type : (cudaDataType)op->bias_type;
     if (a->type != b->type || c->type != d->type || (d->type != a->type && d->type != CUDA_R_32F) ||
         (op->epilogue == CUBLASLT_EPILOGUE_BIAS && bias != d->type))
@@ -262,6 +287,7 @@ struct task {
     cudaDataType type, y_type;
     size_t ldx, ldw, ldy, ldc;
     const void *bias, *c;       /* or NULL */
+    const float *x_scale, *w_scale;                         /* or NULL */
     void *y;
     char kind;
 };
@@ -309,6 +335,8 @@ static void perform(const task &t)
     for (size_t i = 0; i < (size_t)t.M; i++)
         for (size_t j = 0; j < (size_t)t.N; j++) {
             float z = sum[i * (size_t)t.N + j];
+            if (t.x_scale)
+                z = z * t.x_scale[i] * t.w_scale[j];
             if (t.c)
                 z += get(t.c, t.y_type, i * t.ldc + j);
             if (t.bias)
@@ -351,12 +379,20 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t h, cublasLtMatmulDesc_t op, const
     t.ldx = (size_t)lb->ld, t.ldw = (size_t)la->ld, t.ldy = (size_t)ld->ld, t.ldc = (size_t)lc->ld;
     t.bias = op->epilogue == CUBLASLT_EPILOGUE_BIAS ? op->bias : nullptr;
     t.kind = (char)algo->data[0];
+    if (op->mode_a == CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F)
+        t.w_scale = (const float *)op->scale_a, t.x_scale = (const float *)op->scale_b;
     if (!placed(a, la, "A") || !placed(b, lb, "B") || !placed(d, ld, "D") ||
         (t.c && !placed(c, lc, "C")))
         return CUBLAS_STATUS_EXECUTION_FAILED;
     if ((t.bias && !device_range(current_device(), t.bias, (size_t)t.N * size_of(t.y_type), &why)) ||
         (bytes && !device_range(current_device(), workspace, bytes, &why))) {
         report(cudaErrorIllegalAddress, "cublasLtMatmul: the bias or the workspace %s", why);
+        return CUBLAS_STATUS_EXECUTION_FAILED;
+    }
+    if (t.x_scale &&
+        (!device_range(current_device(), t.x_scale, (size_t)t.M * sizeof(float), &why) ||
+         !device_range(current_device(), t.w_scale, (size_t)t.N * sizeof(float), &why))) {
+        report(cudaErrorIllegalAddress, "cublasLtMatmul: scales %s", why);
         return CUBLAS_STATUS_EXECUTION_FAILED;
     }
     enqueue(stream, [t] { perform(t); });

@@ -23,6 +23,7 @@
  *     CUDA_HOST_SEED          0: warps in order, streams at once; else seeds both (1)
  *     CUDA_HOST_DEVICES       how many (1); 0: none
  *     CUDA_HOST_MEMORY        bytes of each (256 MiB)
+ *     CUDA_HOST_CAPABILITY=MM compute capability, 80 for 8.0 (90)
  *     CUDA_HOST_FAIL=D:N      device D fails, for good, after N launches, products and copies
  *     CUDA_HOST_FAIL_ALLOC=N  the N-th allocation fails, from 0
  *     CUDA_HOST_PRODUCTS      kinds of algorithms that cuBLASLt offers, in order (cublaslt.cc)
@@ -40,6 +41,7 @@ extern "C" {
 void cuda_host_seed(unsigned seed);
 void cuda_host_devices(int n);
 void cuda_host_memory(size_t bytes);
+void cuda_host_capability(int capability);                  /* 90: 9.0 */
 void cuda_host_break(int device, long after);
 void cuda_host_fail_alloc(long nth);
 void cuda_host_products(const char *kinds);

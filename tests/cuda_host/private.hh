@@ -61,6 +61,7 @@ void check_guards();
 
 /* runtime.cc */
 int current_device();
+int device_capability();                                    /* 90: 9.0 */
 void enqueue(cudaStream_t stream, std::function<void()> what);
 int device_of(cudaStream_t stream);
 bool usable(int device);                                    /* counts; false: it has failed */

@@ -40,6 +40,7 @@ static char reported[600];
 static cudaError_t fault;
 static bool quiet;
 static bool seeded;
+static int capability_now;      /* 0: not yet read */
 static unsigned seed_now;
 static int devices;
 static std::map<int, long> breaks_after;                    /* launches, products and copies */
@@ -85,6 +86,13 @@ static long setting(const char *name, long otherwise)
 {
     const char *given = getenv(name);
     return given ? strtol(given, nullptr, 10) : otherwise;
+}
+
+int device_capability()
+{
+    if (!capability_now)
+        capability_now = (int)setting("CUDA_HOST_CAPABILITY", 90);
+    return capability_now;
 }
 
 unsigned seed()
@@ -347,7 +355,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     cudaMemGetInfo(&free_bytes, &p->totalGlobalMem);
     p->sharedMemPerBlock = 48 << 10;
     p->sharedMemPerBlockOptin = 227 << 10;
-    p->major = 9;
+    p->major = device_capability() / 10;
+    p->minor = device_capability() % 10;
     p->multiProcessorCount = 4;
     return cudaSuccess;
 }
@@ -558,6 +567,12 @@ cudaError_t cudaMemset(void *p, int value, size_t n)
 }
 
 /* ---- settings ---- */
+
+void cuda_host_capability(int capability)
+{
+    HOLD;
+    capability_now = capability;
+}
 
 void cuda_host_seed(unsigned seed)
 {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "kernels/cuda.h"
-#include "kernels/float16.h"
+#include "kernels/float8.h"
 #include "tests/check.h"
 #if defined(CUDA_HOST)
 #include "tests/cuda_host/cuda_host.h"
@@ -308,6 +308,61 @@ static void norm_rows(void)
 
 TEST(cuda_norms_are_the_cpus) { in_every_order(norm_rows); }
 
+/* ---- rows to e4m3 ---- */
+
+/* What the definition says of a row, bit by bit. */
+static void quantise_row(uint8_t *y, float *scale, const struct both *x, size_t from, int D)
+{
+    float most = 0;
+    for (int d = 0; d < D; d++)
+        most = fmaxf(most, fabsf(get(x->host, x->type, from + (size_t)d)));
+    *scale = fmaxf(most / 448, 0x1p-126f);
+    for (int d = 0; d < D; d++)
+        y[d] = e4m3_of_float(get(x->host, x->type, from + (size_t)d) * (1 / *scale));
+}
+
+static void check_quantise(const struct both *x, int T, int D)
+{
+    struct both y = bytes(NULL, (size_t)(T * D)), scale = room(NUM_F32, (size_t)T);
+    CHECK_INT(quantise_cuda(y.device, scale.device, x->device, x->type, T, D, NULL), 0);
+    for (int t = 0; t < T; t++)
+        quantise_row((uint8_t *)y.host + t * D, (float *)scale.host + t, x, (size_t)(t * D), D);
+    CHECK_INT(cudaDeviceSynchronize(), 0);
+    uint8_t *got = malloc((size_t)(T * D) + 1);
+    if (T)
+        CHECK_INT(cudaMemcpy(got, y.device, (size_t)(T * D), cudaMemcpyDeviceToHost), 0);
+    CHECK(!memcmp(got, y.host, (size_t)(T * D)));
+    same_bits(&scale, "a row's scale");
+    free(got);
+    drop(&y), drop(&scale);
+}
+
+static void quantises(void)
+{
+    static const int shapes[][2] = { { 0, 16 }, { 1, 24 }, { 33, 31 }, { 577, 64 }, { 3, 192 },
+                                     { 2, 4096 }, { 2, 13824 }, { 1, 9001 } };
+    for (size_t i = 0; i < COUNT(shapes) * 3; i++) {
+        int T = shapes[i / 3][0], D = shapes[i / 3][1];
+        struct both x = numbers(types[i % 3], (size_t)(T * D), i % 2 ? 9 : 1e-6f);
+        check_quantise(&x, T, D);
+        drop(&x);
+    }
+    uint16_t all[65536];
+    for (int h = 0; h < 65536; h++)
+        all[h] = (uint16_t)h;
+    struct both x = bytes(all, sizeof all);                 /* rows of one sign and exponent */
+    x.type = NUM_F16;
+    check_quantise(&x, 64, 1024);                           /* the last of each sign: no numbers */
+    check_quantise(&x, 4096, 16);
+    drop(&x);
+    float zeros[32] = { 0 };
+    x = bytes(zeros, sizeof zeros);
+    check_quantise(&x, 2, 16);
+    drop(&x);
+}
+
+TEST(cuda_quantise_is_the_nearest_e4m3) { in_every_order(quantises); }
+
 /* ---- what follows a product ---- */
 
 static double activated(enum activation act, double z)
@@ -323,7 +378,7 @@ static double activated(enum activation act, double z)
 
 /* y: 0 a buffer of its own, 1 x, 2 the residual. */
 static void finish_case(int T, int N, enum activation act, bool has_bias, bool has_residual,
-                        enum number x_type, enum number y_type, int where)
+                        enum number x_type, enum number y_type, int where, bool scaled)
 {
     bool paired = act == ACTIVATE_SWIGLU;
     size_t wide = (size_t)(paired ? 2 * N : N), n = (size_t)T * (size_t)N;
@@ -331,21 +386,27 @@ static void finish_case(int T, int N, enum activation act, bool has_bias, bool h
     struct both bias = has_bias ? numbers(NUM_F32, (size_t)N, 1) : none(NUM_F32);
     struct both residual = has_residual ? numbers(where == 2 ? y_type : NUM_F32, n, 1) :
                                           none(NUM_F32);
+    struct both row = scaled ? numbers(NUM_F32, (size_t)T, 1) : none(NUM_F32);
+    struct both column = scaled ? numbers(NUM_F32, wide, 1) : none(NUM_F32);
     float *want = malloc(n * sizeof *want + 1);
     for (size_t i = 0; i < n; i++) {
         size_t t = i / (size_t)N, j = i % (size_t)N;
-        double z = get(x.host, x_type, t * wide + j);
+        double by = scaled ? (double)get(row.host, NUM_F32, t) : 1, more = by;
+        by *= scaled ? get(column.host, NUM_F32, j) : 1;
+        more *= scaled && paired ? get(column.host, NUM_F32, (size_t)N + j) : 1;
+        double z = get(x.host, x_type, t * wide + j) * by;
         z = activated(act, z + (has_bias ? get(bias.host, NUM_F32, j) : 0));
         if (paired) {
             float silu[1];
             set(silu, x_type, 0, (float)z);
-            z = (double)get(silu, x_type, 0) * get(x.host, x_type, t * wide + (size_t)N + j);
+            z = (double)get(silu, x_type, 0) * get(x.host, x_type, t * wide + (size_t)N + j) * more;
         }
         want[i] = (float)(z + (has_residual ? get(residual.host, residual.type, i) : 0));
     }
     struct both *out = where == 1 ? &x : where == 2 ? &residual : &y;
-    CHECK_INT(finish_cuda(out->device, y_type, x.device, x_type, bias.device, act, residual.device,
-                          residual.type, T, N, NULL), 0);
+    CHECK_INT(finish_cuda(out->device, y_type, x.device, x_type,
+                          (struct scales){ row.device, column.device }, bias.device, act,
+                          residual.device, residual.type, T, N, NULL), 0);
     char what[120];
     snprintf(what, sizeof what, "finish [%d,%d] act %d bias %d residual %d types %d %d in %d", T, N,
              (int)act, has_bias, has_residual, (int)x_type, (int)y_type, where);
@@ -353,7 +414,7 @@ static void finish_case(int T, int N, enum activation act, bool has_bias, bool h
     double limit = paired && x_type != NUM_F32 && y_type == NUM_F32 ? 2e-5 : within[y_type];
     close_to(out, want, limit, what);
     free(want);
-    drop(&x), drop(&y), drop(&bias), drop(&residual);
+    drop(&x), drop(&y), drop(&bias), drop(&residual), drop(&row), drop(&column);
 }
 
 static void finishes(void)
@@ -365,10 +426,10 @@ static void finishes(void)
         enum activation act = (enum activation)(i / 9 % 4);
         enum number x_type = types[i % 3], y_type = types[i / 3 % 3];
         bool paired = act == ACTIVATE_SWIGLU;
-        finish_case(T, N, act, !paired && i % 2, i / 2 % 2, x_type, y_type, 0);
+        finish_case(T, N, act, !paired && i % 2, i / 2 % 2, x_type, y_type, 0, i / 3 % 2);
         if (!paired && x_type == y_type)
-            finish_case(T, N, act, true, false, x_type, x_type, 1);
-        finish_case(T, N, act, !paired, true, x_type, y_type, 2);
+            finish_case(T, N, act, true, false, x_type, x_type, 1, false);
+        finish_case(T, N, act, !paired, true, x_type, y_type, 2, i % 2);
     }
 }
 

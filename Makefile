@@ -145,8 +145,8 @@ $(B)/write-pictures: $(call objects,tests/bench/write_pictures.c harness/bench_p
 $(B)/test-ops: $(OPS) $(B)/tests/main.c.o $(B)/libllava.a
 	$(LINK) $^ $(LIBS_ENGINE) $(LDLIBS)
 
-$(B)/bench-engine: $(call objects,tests/bench/bench_engine.c harness/ahead.c harness/bench.c harness/bench_picture.c) \
-                   $(B)/libllava.a
+$(B)/bench-engine: $(call objects,tests/bench/bench_engine.c harness/ahead.c harness/bench.c harness/bench_error.c \
+                     harness/bench_picture.c) $(B)/libllava.a
 	$(LINK) $^ $(LIBS_ENGINE) $(LDLIBS)
 
 $(B)/cuda-host/test-ops: $(HOST_OPS) $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a

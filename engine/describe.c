@@ -27,9 +27,9 @@ static struct sums add_up(const struct checkpoint *c)
 }
 
 /* The fewest bytes that a GPU must have free, in each dtype; 0: the checkpoint cannot run. */
-static size_t gpu_bytes(const struct checkpoint *c, enum dtype act, const struct err *why)
+static size_t gpu_bytes(const struct checkpoint *c, enum dtype type, const struct err *why)
 {
-    return why->code ? 0 : memory_least(&c->config, act, act);
+    return why->code ? 0 : memory_least(&c->config, type, type == E4M3 ? F16 : type);
 }
 
 static const char *tower_place(const struct checkpoint *c)
@@ -77,8 +77,9 @@ static void describe_text(struct str *s, struct checkpoint *c, const struct err 
         str_addn(s, p, strcspn(p, "\n") + 1);
     }
     if (!why->code)
-        str_addf(s, "GPU memory    %.1f GB in fp16 or bf16, %.1f in fp32, or more\n",
-                 (double)gpu_bytes(c, F16, why) * 1e-9, (double)gpu_bytes(c, F32, why) * 1e-9);
+        str_addf(s, "GPU memory    %.1f GB in fp16 or bf16, %.1f in fp32, %.1f in fp8, or more\n",
+                 (double)gpu_bytes(c, F16, why) * 1e-9, (double)gpu_bytes(c, F32, why) * 1e-9,
+                 (double)gpu_bytes(c, E4M3, why) * 1e-9);
     str_addf(s, "runs          %s%s\n", why->code ? "no: " : "yes", why->text);
 }
 
@@ -124,8 +125,9 @@ static void describe_json(struct str *s, struct checkpoint *c, const struct err 
         if (sums.n[i])
             str_addf(s, "%s\"%s\": %" PRId64, n++ ? ", " : "", dtype_name((enum dtype)i),
                      sums.bytes[i]);
-    str_addf(s, "}, \"gpu_bytes\": {\"fp16\": %zu, \"bf16\": %zu, \"fp32\": %zu}",
-             gpu_bytes(c, F16, why), gpu_bytes(c, BF16, why), gpu_bytes(c, F32, why));
+    str_addf(s, "}, \"gpu_bytes\": {\"fp16\": %zu, \"bf16\": %zu, \"fp32\": %zu, "
+             "\"fp8\": %zu}", gpu_bytes(c, F16, why), gpu_bytes(c, BF16, why),
+             gpu_bytes(c, F32, why), gpu_bytes(c, E4M3, why));
     str_add(s, ", \"files\": [");
     for (int i = 0; i < c->files.n; i++) {
         str_add(s, i ? ", {" : "{");

@@ -43,12 +43,12 @@ static void load(struct language *m, struct loader *l)
         snprintf(at, sizeof at, "model.layers.%d.", i);
         load_floats(l, &b->norm1, at, ONE("input_layernorm.weight"));
         load_floats(l, &b->norm2, at, ONE("post_attention_layernorm.weight"));
-        load_matrix(l, &b->qkv, false, at, (const char *const[]){ "self_attn.q_proj.weight",
-                    "self_attn.k_proj.weight", "self_attn.v_proj.weight", NULL });
-        load_matrix(l, &b->out, false, at, ONE("self_attn.o_proj.weight"));
-        load_matrix(l, &b->gate_up, true, at, (const char *const[]){ "mlp.gate_proj.weight",
-                    "mlp.up_proj.weight", NULL });
-        load_matrix(l, &b->down, false, at, ONE("mlp.down_proj.weight"));
+        load_block_matrix(l, &b->qkv, false, at, (const char *const[]){ "self_attn.q_proj.weight",
+                          "self_attn.k_proj.weight", "self_attn.v_proj.weight", NULL });
+        load_block_matrix(l, &b->out, false, at, ONE("self_attn.o_proj.weight"));
+        load_block_matrix(l, &b->gate_up, true, at, (const char *const[]){ "mlp.gate_proj.weight",
+                          "mlp.up_proj.weight", NULL });
+        load_block_matrix(l, &b->down, false, at, ONE("mlp.down_proj.weight"));
     }
     load_floats(l, &m->norm, "model.norm.", ONE("weight"));
     load_matrix(l, &m->head, false, m->c.tied ? "model.embed_tokens." : "lm_head.", ONE("weight"));

@@ -116,14 +116,16 @@ static enum status open_parts(struct llava *m, const struct limits *limits, enum
     const struct model_config *c = &m->config;
     const struct backend_ops *ops = m->device.ops;
     int lasts = limits->running < limits->rows ? limits->running : limits->rows;
+    int tower_rows = limits->pictures * (1 + c->tower.patches);
 
+    /* In fp8 products of the tower take more than its tensors, too: while there are no others. */
     if (vision_open(&m->vision, &l, &c->tower, limits->pictures) != OK ||
+        (m->device.fp8 && ops->reserve(m->device.backend, tower_rows, tower_rows, e) != OK) ||
         connector_open(&m->connector, &l, c, limits->pictures) != OK ||
         language_open(&m->language, &l, &c->language, limits->rows, lasts, limits->columns) != OK ||
         device_alloc(&m->device, &m->pictures, m->device.act, 2 * limits->pictures * image_tokens(c),
                      c->language.hidden, e) != OK ||
-        ops->reserve(m->device.backend, limits->rows, limits->pictures * (1 + c->tower.patches),
-                     e) != OK)
+        ops->reserve(m->device.backend, limits->rows, tower_rows, e) != OK)
         return e->code;
     *widest = l.widest;
     return scheduler_open(&m->scheduler, limits, e);
@@ -151,6 +153,11 @@ static enum status warm_up(struct llava *m, struct err *e)
     return e->code;
 }
 
+static enum dtype type_of(const struct llava *m)            /* what --dtype named */
+{
+    return m->device.fp8 ? E4M3 : m->device.act;
+}
+
 /* The parts, as large as the device's memory lets them be. What was measured as free may not be had
  * (another program takes some, or it is in pieces): then they are made smaller. */
 static enum status fit_parts(struct llava *m, const struct llava_options *o, enum dtype *widest,
@@ -168,7 +175,7 @@ static enum status fit_parts(struct llava *m, const struct llava_options *o, enu
     if (ops->memory_free(m->device.backend, &free_bytes, e) != OK)
         return e->code;
     for (;; free_bytes -= free_bytes / 8) {
-        if (memory_plan(&limits, &m->config, m->device.act, table, free_bytes, o, e) != OK)
+        if (memory_plan(&limits, &m->config, type_of(m), table, free_bytes, o, e) != OK)
             return err_in(e, "%s", backend_describe(m->device.backend));
         if (open_parts(m, &limits, widest, e) == OK)
             warm_up(m, e);
@@ -179,14 +186,16 @@ static enum status fit_parts(struct llava *m, const struct llava_options *o, enu
     }
 }
 
-/* What 16-bit weights cost, in words for the provenance of a score; or NULL. */
-static const char *cost_of(enum dtype act, enum dtype widest)
+/* What a dtype costs, in words for the provenance of a score; or NULL. */
+static const char *cost_of(enum dtype type, enum dtype widest)
 {
-    if (act == BF16 && widest == F16)
+    if (type == E4M3)
+        return "e4m3 weights and activations, per-channel and per-row scales; fp16 elsewhere";
+    if (type == BF16 && widest == F16)
         return "fp16 weights rounded to bf16: three bits of their fraction are lost";
-    if (act != F32 && widest == F32)
-        return act == BF16 ? "fp32 weights rounded to bf16" : "fp32 weights rounded to fp16";
-    if (act == F16 && widest == BF16)
+    if (type != F32 && widest == F32)
+        return type == BF16 ? "fp32 weights rounded to bf16" : "fp32 weights rounded to fp16";
+    if (type == F16 && widest == BF16)
         return "bf16 weights in fp16: those below 2^-24 become 0";
     return NULL;
 }
@@ -206,7 +215,7 @@ static enum status open_model(struct llava *m, const struct llava_options *o, st
     m->who = calloc(lasts, sizeof *m->who);
     if (!m->id || !m->at || !m->last || !m->chosen || !m->how || !m->who)
         return err_set(e, ERR_MEMORY, "no memory for steps of %zu rows", n);
-    m->info.dtype_note = cost_of(m->device.act, widest);
+    m->info.dtype_note = cost_of(type_of(m), widest);
     return OK;
 }
 
@@ -232,6 +241,8 @@ static enum status open_tokenizer(struct llava *m, const struct llava_options *o
 
 static void fill_info(struct llava *m, const char *path, const struct err *why_not_gpu)
 {
+    static const char *const names[] = { [F32] = "fp32", [BF16] = "bf16", [F16] = "fp16",
+                                         [E4M3] = "fp8" };
     const struct model_config *c = &m->config;
     struct llava_info *i = &m->info;
     i->path = arena_str(&m->arena, path);
@@ -241,7 +252,7 @@ static void fill_info(struct llava *m, const char *path, const struct err *why_n
     i->device = backend_describe(m->device.backend);
     if (why_not_gpu->code != OK && backend_cuda_built())
         i->device_note = arena_fmt(&m->arena, "%s; running on the CPU", why_not_gpu->text);
-    i->dtype = m->device.act == BF16 ? "bf16" : m->device.act == F16 ? "fp16" : "fp32";
+    i->dtype = names[type_of(m)];
     i->has_projector_type = c->has_projector_type;
     i->use_im_start_end = c->use_im_start_end;
     i->hidden = c->language.hidden;
@@ -272,6 +283,8 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
                        "least 1", o->batch_tokens, o->cache_positions);
     if (machine_open(&backend, o, &type, &why_not_gpu, e) != OK)
         return e->code;
+    bool fp8 = type == E4M3;
+    type = fp8 ? F16 : type;                                /* of activations */
     if (!(m = calloc(1, sizeof *m))) {
         backend->ops->close(backend);
         return err_set(e, ERR_MEMORY, "no memory for a model");
@@ -284,6 +297,7 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
     if (checkpoint_open(&m->checkpoint, path, o, e) != OK)
         goto failed;
     m->config = *checkpoint_config(m->checkpoint);
+    m->device.fp8 = fp8;
 
     struct hashing h = { .checkpoint = m->checkpoint, .hex = m->info.weights_sha256 };
     bool known = o->weights_sha256 != NULL;
@@ -769,7 +783,7 @@ void llava_stats(const struct llava *m, struct llava_stats *out)
 
 enum status llava_peak_flops(struct llava *m, double *flops_per_s, struct err *e)
 {
-    *flops_per_s = m->device.ops->peak_flops(m->device.backend, m->device.act);
+    *flops_per_s = m->device.ops->peak_flops(m->device.backend, type_of(m));
     return *flops_per_s > 0 ? OK : err_set(e, ERR_DEVICE, "%s: its speed could not be measured",
                                            m->info.device);
 }

@@ -23,7 +23,7 @@ struct llava;                                               /* a loaded checkpoi
 
 struct llava_options {
     const char *device;         /* "auto" (NULL), "cpu", "cuda", "cuda:1" */
-    const char *dtype;          /* "auto" (NULL), "fp32", "bf16", "fp16" */
+    const char *dtype;          /* "auto" (NULL), "fp32", "bf16", "fp16", "fp8" */
     const char *model_base;     /* folder of the base language model of a LoRA or connector, or NULL */
     const char *vision_tower;   /* folder of a CLIP tower that stands apart, or NULL */
     const char *simd;           /* the CPU's instruction level, or NULL: the best (backend.h) */

@@ -7,7 +7,7 @@
 static enum status read_dtype(const char *name, bool gpu, enum dtype *type, struct err *e)
 {
     static const struct { const char *name; enum dtype type; } names[] = {
-        { "fp32", F32 }, { "bf16", BF16 }, { "fp16", F16 },
+        { "fp32", F32 }, { "bf16", BF16 }, { "fp16", F16 }, { "fp8", E4M3 },
     };
     *type = gpu ? F16 : F32;                                /* auto */
     if (!name || !strcmp(name, "auto"))
@@ -15,12 +15,14 @@ static enum status read_dtype(const char *name, bool gpu, enum dtype *type, stru
     for (size_t i = 0; i < COUNT(names); i++)
         if (!strcmp(name, names[i].name)) {
             *type = names[i].type;
-            if (*type == F16 && !gpu)
-                return err_set(e, ERR_USAGE, "dtype fp16 needs a GPU; on the CPU use fp32, the "
-                                             "reference, or bf16, the fast one");
+            if ((*type == F16 || *type == E4M3) && !gpu)
+                return err_set(e, ERR_USAGE, "dtype %s needs a GPU%s; on the CPU use fp32, the "
+                               "reference, or bf16, the fast one", name,
+                               *type == E4M3 ? " of compute capability 9.0 or newer" : "");
             return OK;
         }
-    return err_set(e, ERR_USAGE, "unknown dtype \"%s\": expected auto, fp32, bf16 or fp16", name);
+    return err_set(e, ERR_USAGE, "unknown dtype \"%s\": expected auto, fp32, bf16, fp16 or "
+                   "fp8", name);
 }
 
 /* "cuda", "cuda:3": the number; -1 for anything else. */

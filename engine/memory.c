@@ -31,8 +31,19 @@ static size_t vector(double n)
     return taken(n, sizeof(float));
 }
 
-static size_t weight_bytes(const struct model_config *c, enum dtype act, enum dtype table)
+static enum dtype act_of(enum dtype type)                   /* of activations */
 {
+    return type == E4M3 ? F16 : type;
+}
+
+static size_t block_linear(double N, double K, enum dtype type)
+{
+    return linear(N, K, type) + (type == E4M3 ? vector(N) : 0);
+}
+
+static size_t weight_bytes(const struct model_config *c, enum dtype type, enum dtype table)
+{
+    enum dtype act = act_of(type);
     const struct tower_config *t = &c->tower;
     const struct language_config *l = &c->language;
     double D = t->hidden, F = t->ffn, H = l->hidden, Hd = (double)l->heads * l->head_size;
@@ -40,19 +51,44 @@ static size_t weight_bytes(const struct model_config *c, enum dtype act, enum dt
 
     size_t tower = linear(D, 3.0 * t->patch * t->patch, act) + vector((1.0 + t->patches) * D) +
                    3 * vector(D);
-    size_t block = linear(3 * D, D, act) + linear(D, D, act) + linear(F, D, act) +
-                   linear(D, F, act) + 6 * vector(D) + vector(3 * D) + vector(F);
+    size_t block = block_linear(3 * D, D, type) + block_linear(D, D, type) +
+                   block_linear(F, D, type) + block_linear(D, F, type) + 6 * vector(D) +
+                   vector(3 * D) + vector(F);
     size_t connector = 0;
     for (int i = 0; i < c->connector_depth; i++)
         connector += linear(H, i ? H : D, act) + vector(H);
-    size_t layer = linear(Hd + 2 * Gd, H, act) + linear(H, Hd, act) + linear(2.0 * l->ffn, H, act) +
-                   linear(H, l->ffn, act) + 2 * vector(H);
+    size_t layer = block_linear(Hd + 2 * Gd, H, type) + block_linear(H, Hd, type) +
+                   block_linear(2.0 * l->ffn, H, type) + block_linear(H, l->ffn, type) +
+                   2 * vector(H);
     return tower + (size_t)t->run_layers * block + connector + (size_t)l->layers * layer +
            vector(H) + linear(l->vocabulary, H, act) + linear(l->vocabulary, H, table);
 }
 
-static size_t step_bytes(const struct model_config *c, enum dtype act, const struct limits *l)
+static double most(double a, double b, double c)
 {
+    return a > b ? (a > c ? a : c) : b > c ? b : c;
+}
+
+/* What products need besides: SwiGLU's halves; in fp8 any product's sums, and rows in e4m3. The
+ * tower's come first and stay where the language model's are fewer. */
+static size_t product_bytes(const struct model_config *c, enum dtype type, const struct limits *l)
+{
+    const struct tower_config *t = &c->tower;
+    const struct language_config *m = &c->language;
+    double rows = l->rows, T = (double)l->pictures * (1 + t->patches), D = t->hidden, F = t->ffn;
+    double Hd = (double)m->heads * m->head_size, Gd = (double)m->kv_heads * m->head_size;
+    if (type != E4M3)
+        return linear(rows, 2.0 * m->ffn, type);
+    double tower_N = most(3 * D, F, 0), tower_K = most(D, F, 0);
+    double N = most(Hd + 2 * Gd, 2.0 * m->ffn, most(m->hidden, tower_N, 0));
+    double K = most(m->hidden, m->ffn, most(Hd, tower_K, 0));
+    return vector(most(rows * N, T * tower_N, 0)) + taken(most(rows * K, T * tower_K, 0), 1) +
+           vector(most(rows, T, 0));
+}
+
+static size_t step_bytes(const struct model_config *c, enum dtype type, const struct limits *l)
+{
+    enum dtype act = act_of(type);
     const struct tower_config *t = &c->tower;
     const struct language_config *m = &c->language;
     double n = l->pictures, P = n * t->patches, T = n * (1 + t->patches), D = t->hidden;
@@ -70,17 +106,17 @@ static size_t step_bytes(const struct model_config *c, enum dtype act, const str
                       linear(rows, Hd, act) + linear(rows, m->ffn, act) + vector(last * H) +
                       linear(last, H, act) + vector(last * m->vocabulary);
     language += act == F16 ? linear(last, m->vocabulary, act) : 0;
-    return tower + connector + language + linear(rows, 2.0 * m->ffn, act);      /* SwiGLU's halves */
+    return tower + connector + language + product_bytes(c, type, l);
 }
 
-struct footprint memory_footprint(const struct model_config *c, enum dtype act, enum dtype table,
+struct footprint memory_footprint(const struct model_config *c, enum dtype type, enum dtype table,
                                   const struct limits *l)
 {
     const struct language_config *m = &c->language;
     return (struct footprint){
-        .weights = weight_bytes(c, act, table), .step = step_bytes(c, act, l),
+        .weights = weight_bytes(c, type, table), .step = step_bytes(c, type, l),
         .column = 2 * (size_t)m->layers * (size_t)m->kv_heads * (size_t)m->head_size *
-                  dtype_size(act),
+                  dtype_size(act_of(type)),
     };
 }
 
@@ -122,7 +158,7 @@ static bool halve(struct limits *l)
 }
 
 static enum status refuse(struct err *e, const struct footprint *f, size_t free_bytes, int columns,
-                          enum dtype act)
+                          enum dtype type)
 {
     double cache = (double)columns * (double)f->column, rest = (double)reserve_of(free_bytes);
     return err_set(e, ERR_MEMORY, "%.2f GB of the device's memory are free and the model needs %.2f: "
@@ -130,10 +166,10 @@ static enum status refuse(struct err *e, const struct footprint *f, size_t free_
                    "positions, %.2f for the driver%s", (double)free_bytes * 1e-9,
                    ((double)f->weights + (double)f->step + cache + rest) * 1e-9,
                    (double)f->weights * 1e-9, (double)f->step * 1e-9, cache * 1e-9, columns,
-                   rest * 1e-9, act == F32 ? "; --dtype fp16 or bf16 takes half" : "");
+                   rest * 1e-9, type == F32 ? "; --dtype fp16 or bf16 takes half" : "");
 }
 
-enum status memory_plan(struct limits *out, const struct model_config *c, enum dtype act,
+enum status memory_plan(struct limits *out, const struct model_config *c, enum dtype type,
                         enum dtype table, size_t free_bytes, const struct llava_options *o,
                         struct err *e)
 {
@@ -141,7 +177,7 @@ enum status memory_plan(struct limits *out, const struct model_config *c, enum d
     size_t room = free_bytes - reserve_of(free_bytes);
     *out = limits_of(o->batch_tokens ? o->batch_tokens : ROWS_GPU, PICTURES);
     for (bool smallest = false;;) {
-        struct footprint f = memory_footprint(c, act, table, out);
+        struct footprint f = memory_footprint(c, type, table, out);
         size_t fixed = f.weights + f.step;
         int64_t columns = fixed < room ? (int64_t)((room - fixed) / f.column) : 0;
         int64_t most = (int64_t)out->running * one_request(c), wish = one_request(c);
@@ -155,15 +191,15 @@ enum status memory_plan(struct limits *out, const struct model_config *c, enum d
             return OK;
         }
         if (smallest)
-            return refuse(e, &f, free_bytes, o->cache_positions ? (int)wish : least, act);
+            return refuse(e, &f, free_bytes, o->cache_positions ? (int)wish : least, type);
         smallest = !halve(out);
     }
 }
 
-size_t memory_least(const struct model_config *c, enum dtype act, enum dtype table)
+size_t memory_least(const struct model_config *c, enum dtype type, enum dtype table)
 {
     struct limits l = limits_of(ROWS_LEAST, 1);
-    struct footprint f = memory_footprint(c, act, table, &l);
+    struct footprint f = memory_footprint(c, type, table, &l);
     size_t need = f.weights + f.step + (size_t)one_request(c) * f.column;
     size_t most = 512u << 20;
     return need + (need / 15 + 1 < most ? need / 15 + 1 : most);

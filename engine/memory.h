@@ -14,18 +14,19 @@ struct footprint {              /* bytes */
     size_t weights, step;       /* step: activations and scratch of rows, pictures and lasts */
     size_t column;              /* one column of the cache, in all layers */
 };
-/* act: of weights and activations; table: of the embedding, which stays as in the file. */
-struct footprint memory_footprint(const struct model_config *c, enum dtype act, enum dtype table,
+/* type: of weights and activations, or E4M3 (private.h: fp8); table: of the embedding, which stays as
+ * in the file. */
+struct footprint memory_footprint(const struct model_config *c, enum dtype type, enum dtype table,
                                   const struct limits *l);
 
 /* Limits for a GPU with so many bytes free. o's batch_tokens is the most rows, its cache_positions
  * the number of columns, where they are not 0. ERR_MEMORY, with the account, if no request with a
  * picture fits. */
-enum status memory_plan(struct limits *out, const struct model_config *c, enum dtype act,
+enum status memory_plan(struct limits *out, const struct model_config *c, enum dtype type,
                         enum dtype table, size_t free_bytes, const struct llava_options *o,
                         struct err *e);
 /* The fewest bytes with which a request may use all the positions the model has. */
-size_t memory_least(const struct model_config *c, enum dtype act, enum dtype table);
+size_t memory_least(const struct model_config *c, enum dtype type, enum dtype table);
 
 /* Limits for the CPU, whose memory others use too: the cache gets no more than a quarter. */
 void memory_plan_host(struct limits *out, const struct model_config *c, enum dtype act,

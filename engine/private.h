@@ -15,6 +15,12 @@
  *     bf16    BF16                               BF16           F32
  *     fp16    F16 (GPU only)                     F16            F32; logits rounded to F16, as the
  *                                                               original's: equals are equal there
+ *     fp8     E4M3 in the blocks, else F16       F16            as fp16
+ *
+ * fp8: the tower's and the language model's blocks are nearly all of the weights and of the work. An
+ * output's weights have one float32 scale, and so has each row of activations when it is
+ * multiplied; sums are float32. What stands before, between and behind the blocks (patch
+ * embedding, connector, embedding, lm_head) is fp16's, and so are attention and its cache.
  *
  * "Activations" are what goes into products and into the cache: normed rows, q k v, attention's
  * output, the feed-forward's middle, patches, the connector's middle and output. */
@@ -37,6 +43,7 @@ struct device {                 /* a backend, and how numbers are kept on it; on
     struct backend *backend;
     const struct backend_ops *ops;
     enum dtype act;             /* F32, BF16 or F16 */
+    bool fp8;                   /* blocks' weights are E4M3, and act is F16 */
     const char *dump_dir;       /* activations go there as .npy; or NULL */
     int dumped;                 /* how many so far: their order in the files' names */
     enum stage stage;
@@ -62,7 +69,7 @@ enum status device_alloc(struct device *d, struct tensor *t, enum dtype type, in
 void device_free(struct device *d, struct tensor *t);       /* never allocated is fine */
 void device_unpack(struct device *d, struct matrix *m);     /* never packed is fine */
 
-/* machine.c: the backend that the options name, and *type, what it computes in. "auto" without a GPU
+/* machine.c: the backend that the options name, and *type, what it computes in (E4M3: fp8). "auto" without a GPU
  * that can be used is the CPU, and *why_not_gpu says why. */
 enum status machine_open(struct backend **out, const struct llava_options *o, enum dtype *type,
                          struct err *why_not_gpu, struct err *e);
@@ -83,6 +90,9 @@ void load_table(struct loader *l, struct tensor *t, const char *name);
 /* Stacked, or, paired, gate and up: for products. */
 void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *prefix,
                  const char *const *parts);
+/* The same, within a block. */
+void load_block_matrix(struct loader *l, struct matrix *m, bool paired, const char *prefix,
+                       const char *const *parts);
 
 float half_value(enum dtype type, uint16_t h);              /* of a BF16 or F16 number */
 uint16_t half_of(enum dtype type, float x);                 /* rounded down: for made-up numbers */

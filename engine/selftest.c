@@ -12,7 +12,7 @@ enum { CHECKED, JUDGE };
 
 struct pair {                   /* a backend and its judge, which are given the same */
     struct backend *b[2];
-    enum dtype type;
+    enum dtype type, weights;   /* of activations; of weights */
     uint32_t state;
     double worst;               /* relative L2 error so far */
     struct err *e;
@@ -94,7 +94,7 @@ static void product(struct pair *p, enum act act)
     make(p, w, F32, paired ? 2 * N : N, K);                 /* the judge's memory is a file to pack */
     make(p, bias, F32, 1, N);
     for (int s = CHECKED; s <= JUDGE && p->e->code == OK; s++) {
-        struct matrix m = { .type = p->type, .N = w[s].rows, .K = K, .paired = paired };
+        struct matrix m = { .type = p->weights, .N = w[s].rows, .K = K, .paired = paired };
         const float *file = w[JUDGE].data;
         struct view parts[2] = { { file, F32, N, K }, { file + N * K, F32, N, K } };
         struct epilogue ep = { .bias = paired ? NULL : &bias[s], .act = act };
@@ -158,8 +158,9 @@ enum status llava_self_test(const struct llava_options *o, double *error, double
     struct pair p = { .state = 1, .e = e };
     struct err why = { 0 };
     *error = 0;
-    if (machine_open(&p.b[CHECKED], o, &p.type, &why, e) == OK &&
+    if (machine_open(&p.b[CHECKED], o, &p.weights, &why, e) == OK &&
         backend_plain_open(&p.b[JUDGE], e) == OK) {
+        p.type = p.weights == E4M3 ? F16 : p.weights;       /* the judge rounds to e4m3, too */
         product(&p, ACT_NONE);
         product(&p, ACT_QUICK_GELU);
         product(&p, ACT_GELU);

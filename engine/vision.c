@@ -52,15 +52,15 @@ static void load(struct vision *v, struct loader *l)
         load_floats(l, &b->norm1_b, at, ONE("layer_norm1.bias"));
         load_floats(l, &b->norm2_w, at, ONE("layer_norm2.weight"));
         load_floats(l, &b->norm2_b, at, ONE("layer_norm2.bias"));
-        load_matrix(l, &b->qkv, false, at, (const char *const[]){ "self_attn.q_proj.weight",
-                    "self_attn.k_proj.weight", "self_attn.v_proj.weight", NULL });
+        load_block_matrix(l, &b->qkv, false, at, (const char *const[]){ "self_attn.q_proj.weight",
+                          "self_attn.k_proj.weight", "self_attn.v_proj.weight", NULL });
         load_floats(l, &b->qkv_b, at, (const char *const[]){ "self_attn.q_proj.bias",
                     "self_attn.k_proj.bias", "self_attn.v_proj.bias", NULL });
-        load_matrix(l, &b->out, false, at, ONE("self_attn.out_proj.weight"));
+        load_block_matrix(l, &b->out, false, at, ONE("self_attn.out_proj.weight"));
         load_floats(l, &b->out_b, at, ONE("self_attn.out_proj.bias"));
-        load_matrix(l, &b->fc1, false, at, ONE("mlp.fc1.weight"));
+        load_block_matrix(l, &b->fc1, false, at, ONE("mlp.fc1.weight"));
         load_floats(l, &b->fc1_b, at, ONE("mlp.fc1.bias"));
-        load_matrix(l, &b->fc2, false, at, ONE("mlp.fc2.weight"));
+        load_block_matrix(l, &b->fc2, false, at, ONE("mlp.fc2.weight"));
         load_floats(l, &b->fc2_b, at, ONE("mlp.fc2.bias"));
     }
     #undef ONE

@@ -116,8 +116,8 @@ void load_table(struct loader *l, struct tensor *t, const char *name)
     release(l, name, (const char *const[]){ "", NULL });
 }
 
-void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *prefix,
-                 const char *const *parts)
+static void load_as(struct loader *l, struct matrix *m, enum dtype type, bool paired,
+                    const char *prefix, const char *const *parts)
 {
     struct view v[MAX_PARTS];
     int n = find(l, v, prefix, parts);
@@ -130,9 +130,21 @@ void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *pr
         if (v[i].type != m->type)
             m->type = F32;                                  /* holds both 16-bit types exactly */
     }
-    if (l->device->act != F32)
-        m->type = l->device->act;
+    if (type != F32)
+        m->type = type;
     if (l->device->ops->pack(l->device->backend, m, v, n, l->e) != OK)
         err_in(l->e, "%s%s", prefix, parts[0]);
     release(l, prefix, parts);
+}
+
+void load_matrix(struct loader *l, struct matrix *m, bool paired, const char *prefix,
+                 const char *const *parts)
+{
+    load_as(l, m, l->device->act, paired, prefix, parts);
+}
+
+void load_block_matrix(struct loader *l, struct matrix *m, bool paired, const char *prefix,
+                       const char *const *parts)
+{
+    load_as(l, m, l->device->fp8 ? E4M3 : l->device->act, paired, prefix, parts);
 }

@@ -2,6 +2,7 @@
 #include "harness/marks.h"
 
 #include <math.h>
+#include <string.h>
 
 #define MINUS "\xE2\x88\x92"
 
@@ -13,6 +14,8 @@ static const struct { unsigned kind; const char *sign, *note; } marks_table[] = 
                          "asked." },
     { MARK_UNOFFICIAL, "‡", "‡ not the data or the split of published figures, and not to be "
                             "compared with them." },
+    { MARK_FP8, "§", "§ made in fp8: e4m3 weights and activations. `llava-eval bench --dtype fp8` shows "
+                     "its error against fp16." },
     { MARK_DEMO_JUDGE, "", "(demo) judged by word overlap with the reference, offline: no judgement "
                            "of quality." },
 };
@@ -26,6 +29,11 @@ static const char *signs(struct arena *a, unsigned marks, unsigned *used)
             text = arena_fmt(a, "%s%s", text, marks_table[i].sign);
     *used |= marks;
     return text;
+}
+
+unsigned marks_of_dtype(const char *dtype)
+{
+    return dtype && !strcmp(dtype, "fp8") ? MARK_FP8 : 0;
 }
 
 const char *marks_number(struct arena *a, double value, unsigned marks, unsigned *used)

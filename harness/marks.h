@@ -11,9 +11,12 @@ enum mark_kind {
     MARK_SEEN = 1 << 2,         /* * its training images were seen in training (the paper's mark) */
     MARK_IN_HOUSE = 1 << 3,     /* ¶ in-house training data (the paper's own †) */
     MARK_SIGNIFICANT = 1 << 4,  /* * p below 0.05 after Holm's correction */
+    MARK_FP8 = 1 << 6,          /* § multiplied in 8 bits */
     MARK_DEMO_JUDGE = 1 << 5,   /* no mark, a note: judged by word overlap */
 };
 
+/* What a run's dtype adds to the marks of its figures. */
+unsigned marks_of_dtype(const char *dtype);
 /* "85.9†‡"; marks are added to *used. NaN: NULL, the absent cell. */
 const char *marks_number(struct arena *a, double value, unsigned marks, unsigned *used);
 /* "+1.2", with the minus of typography. */

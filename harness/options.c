@@ -180,8 +180,9 @@ static const struct option_text {
       "a CLIP tower that stands apart from the checkpoint" },
     { "device", NULL, 0, "auto|cpu|cuda[:N,...]", TEXT, AT(device), 0, 0, RUN | ASK | BENCH, G_MODEL,
       "where it runs: auto takes the GPU if there is one; run shares its work among several" },
-    { "dtype", NULL, 0, "auto|fp16|bf16|fp32", ONE_OF, AT(dtype), 0, 0, RUN | ASK | BENCH, G_MODEL,
-      "number format of weights and activations; auto: fp16 on a GPU, fp32 on the CPU" },
+    { "dtype", NULL, 0, "auto|fp16|bf16|fp32|fp8", ONE_OF, AT(dtype), 0, 0, RUN | ASK | BENCH, G_MODEL,
+      "number format of weights and activations; auto: fp16 on a GPU, fp32 on the CPU; fp8: e4m3 "
+      "products, on GPUs of compute capability 9.0 and newer" },
     { "batch-tokens", NULL, 0, "N", WHOLE, AT(batch_tokens), 1, 1 << 24, RUN | ASK | BENCH,
       G_MODEL, "rows of one step; replies do not depend on it" },
 

@@ -378,8 +378,10 @@ enum status pairing_split(const struct options *o, struct results *store, struct
     struct pairing p = { .o = o, .store = store, .judge = judge, .n_arms = n_arms, .passes = 1 };
 
     *out = (struct paired_split){ .benchmark = benchmark_find(item->benchmark),
-                                  .split = item->split, .official = runs[0]->official };
+                                  .split = item->split, .official = runs[0]->official,
+                                  .dtype = { runs[0]->dtype } };
     for (int i = 1; i < n_arms; i++) {
+        out->dtype[i] = runs[i]->dtype;
         out->official = out->official && runs[i]->official;
         for (int k = 0; k < i; k++)
             if (refuse_different(o, runs[k], runs[i], &arms[k], &arms[i], e) != OK)

@@ -46,6 +46,7 @@ struct paired_split {
     const struct benchmark *benchmark;
     const char *split, *judge;              /* judge NULL: none */
     bool official, partial;                 /* partial: not all questions of the split */
+    const char *dtype[COMPARE_RUNS];
     size_t n_questions, n_pictures;         /* compared */
     size_t missing;                         /* asked, and without a reply or judgement in some arm */
     struct paired_metric *metrics;          /* headline first, then categories (all: with -v) */

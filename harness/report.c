@@ -215,6 +215,8 @@ static void add_scores(const struct report *r, struct str *out)
                          "\"official\":%d,", row->n, row->headline, category, row->partial,
                          row->official);
                 report_text(out, "judge", row->judge);
+                str_addc(out, ',');
+                report_text(out, "dtype", row->dtype);
                 str_addc(out, '}');
             }
     str_addc(out, ']');

@@ -87,12 +87,14 @@ function draw_scores() {
                 if (!r || r.value === null) return el("td", {}, ["–"]);
                 if (r.partial) used.partial = true;
                 if (!r.official) used.unofficial = true;
+                if (r.dtype === "fp8") used.fp8 = true;
                 if (r.judge === "demo") used.demo = true;
                 return el("td", { "class": r.value === ranks[i].best ? "best" :
                                            r.value === ranks[i].second ? "second" : "",
                                   title: r.n + " questions" + (r.stderr === null ? "" : ", standard error " +
                                          figure(r.stderr, 2)) },
-                          [figure(r.value) + (r.partial ? "†" : "") + (r.official ? "" : "‡")]);
+                          [figure(r.value) + (r.partial ? "†" : "") + (r.official ? "" : "‡") +
+                           (r.dtype === "fp8" ? "§" : "")]);
             })));
     });
     part("scores").appendChild(el("div", { "class": "scroll", tabindex: "0", role: "region",
@@ -102,6 +104,7 @@ function draw_scores() {
     part("scores").appendChild(notes([
         used.partial && "† partial: some of the questions have no answer, or only a selection was asked.",
         used.unofficial && "‡ not the data of the official release: these figures do not compare with published ones.",
+        used.fp8 && "§ made in fp8: e4m3 weights and activations.",
         used.demo && "(demo) judged by word overlap with the reference, offline: no judgement of quality.",
         "Figures are percentages, but for MME: points, of 2,000."].filter(Boolean)));
 }

@@ -252,6 +252,7 @@ static void machine_columns(const struct comparison *c, struct build *b)
         column(b, arena_fmt(b->arena, "%s_in_form", sides[r]), false);
         column(b, arena_fmt(b->arena, "%s_tokens", sides[r]), false);
         column(b, arena_fmt(b->arena, "%s_at_limit", sides[r]), false);
+        column(b, arena_fmt(b->arena, "%s_dtype", sides[r]), false);
     }
 }
 
@@ -289,6 +290,7 @@ static void machine_row(const struct comparison *c, const struct paired_split *s
         number(b, s->form[r].obeyed);
         number(b, s->form[r].tokens);
         number(b, s->form[r].at_limit);
+        text(b, s->dtype[r]);
     }
 }
 
@@ -343,7 +345,8 @@ static void person_row(struct comparison *c, const struct paired_split *s,
     if (!m->headline)
         text(b, m->metric);
     for (int r = 0; r < c->n_arms; r++)
-        shown(b, marks_number(a, m->value[r], marks, &c->used), m->value[r]);
+        shown(b, marks_number(a, m->value[r], marks | marks_of_dtype(s->dtype[r]), &c->used),
+              m->value[r]);
     shown(b, marks_change(a, m->contrast[first],
                           m->p_holm < LEVEL ? MARK_SIGNIFICANT : 0, &c->used), m->contrast[first]);
     if (c->n_arms > 2) {

@@ -285,7 +285,8 @@ static enum status add_replies(const struct shown *s, size_t i, struct arena *a,
             strcmp(run->dataset_sha256, split->hash) ||
             results_reply_find(s->store, run->id, i, a, &reply, &found, e) != OK || !found)
             continue;
-        str_addf(out, "\n%s, prompts %s, %s\n", run->model, run->prompts, run->started);
+        str_addf(out, "\n%s, prompts %s, %s, %s\n", run->model, run->prompts, run->dtype,
+                 run->started);
         if (!reply.text) {
             str_addf(out, "  failed: %s\n", reply.error ? reply.error : "no reason was kept");
             continue;

@@ -100,7 +100,7 @@ static void processors(struct report *r)
 
 static void gpus(struct report *r)
 {
-    static const char *const dtypes[] = { "fp16", "bf16", "fp32" };
+    static const char *const dtypes[] = { "fp16", "bf16", "fp32", "fp8" };
     static struct llava_gpu gpu[GPUS];
     struct err why = { 0 };
     char versions[512], key[64], device[16];
@@ -114,7 +114,7 @@ static void gpus(struct report *r)
         addf(r, device, "%s, compute capability %d.%d, %.1f GB, %.1f free", gpu[i].name,
              gpu[i].major, gpu[i].minor, gigabytes((double)gpu[i].total_bytes),
              gigabytes((double)gpu[i].free_bytes));
-        for (size_t j = 0; j < COUNT(dtypes); j++) {
+        for (size_t j = 0; j < COUNT(dtypes) - (gpu[i].major < 9); j++) {   /* fp8: Hopper's on */
             snprintf(key, sizeof key, "%s %s", device, dtypes[j]);
             self_test(r, device, dtypes[j], NULL, key);
         }

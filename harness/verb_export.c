@@ -4,6 +4,7 @@
 #include "benchmarks/reviews.h"
 #include "harness/export.h"
 #include "harness/import.h"
+#include "harness/marks.h"
 #include "harness/run.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
@@ -22,6 +23,9 @@ static enum status answers_of_run(const struct options *o, const struct split *s
         results_runs(store, a, &runs, &n, e) == OK &&
         run_newest(runs, n, s, o->models[0].label, o->db, &run, e) == OK)
         results_replies(store, run, s->questions.n, a, given->text, NULL, e);
+    for (size_t i = 0; i < n; i++)                          /* the server's form has no place for it */
+        if (runs[i].id == run && marks_of_dtype(runs[i].dtype))
+            say_note("%s: these answers were made in fp8", o->out);
     for (size_t i = 0; e->code == OK && i < s->questions.n; i++)
         given->missing -= given->text[i] != NULL;
     results_close(store);

@@ -65,6 +65,8 @@ static const struct layout *find_layout(const char *name)
     return &layouts[0];
 }
 
+#define FP8 " (fp8)"             /* behind a model's name, where machines read the table, too */
+
 /* ---- figures ---------------------------------------------------------------------------------- */
 
 struct column {
@@ -75,8 +77,15 @@ struct line {
     const char *model, *connector, *prompts;
     const struct reference *published;      /* or NULL: measured here */
     const struct results_model_row *measured;
+    bool fp8;                               /* a line of its own: fp8 is no other dtype's figure */
 };
-struct figure { bool there, partial, official; const char *split; double value; bool seen; };
+struct figure {
+    bool there, partial, official;
+    const char *split;
+    double value;
+    bool seen;
+    unsigned marks;                         /* of its dtype */
+};
 
 struct board {
     const struct options *o;
@@ -198,12 +207,17 @@ static void layout_columns(struct board *b)
 
 /* ---- lines ------------------------------------------------------------------------------------ */
 
+static bool is_fp8(const struct results_score_row *r)
+{
+    return marks_of_dtype(r->dtype) != 0;
+}
+
 static int find_line(const struct board *b, const struct results_score_row *r)
 {
     for (int l = 0; l < b->n_lines; l++)
         if (!b->lines[l].published && same_text(b->lines[l].model, r->model) &&
             same_text(b->lines[l].prompts, r->prompts) &&
-            same_text(b->lines[l].connector, r->connector))
+            same_text(b->lines[l].connector, r->connector) && b->lines[l].fp8 == is_fp8(r))
             return l;
     return -1;
 }
@@ -242,7 +256,7 @@ static void put_published(struct board *b, int line)
             const struct reference_figure *f = &p->figures[i];
             if (matches(&b->columns[c], f->benchmark, f->split, f->metric, f->judge))
                 put_figure(b, line, c,
-                           (struct figure){ true, false, true, f->split, f->value, f->seen });
+                           (struct figure){ true, false, true, f->split, f->value, f->seen, 0 });
         }
 }
 
@@ -252,7 +266,8 @@ static void put_measured(struct board *b, const struct results_score_row *r)
     for (int c = 0; c < b->n_columns && line >= 0 && !isnan(r->value); c++)
         if (matches(&b->columns[c], r->benchmark, r->split, r->metric, r->judge))
             put_figure(b, line, c,
-                       (struct figure){ true, r->partial, r->official, r->split, r->value, false });
+                       (struct figure){ true, r->partial, r->official, r->split, r->value, false,
+                                        marks_of_dtype(r->dtype) });
 }
 
 static bool has_figure(const struct board *b, const struct reference *p)
@@ -278,7 +293,8 @@ static enum status make_lines(struct board *b, struct err *e)
         const struct results_score_row *r = &b->rows[i];
         if (find_line(b, r) < 0 && in_suite(b->o, r->benchmark, r->split))
             b->lines[b->n_lines++] = (struct line){ r->model, r->connector, r->prompts, NULL,
-                                                    find_model(b, r->model, r->connector) };
+                                                    find_model(b, r->model, r->connector),
+                                                    is_fp8(r) };
     }
     b->figures = arena_array(&b->arena, (size_t)(b->n_lines * b->n_columns) + 1, sizeof *b->figures);
     if (b->arena.failed)
@@ -294,8 +310,9 @@ static enum status make_lines(struct board *b, struct err *e)
 
 static const char *line_name(struct board *b, const struct line *l)
 {
-    return !l->prompts || !strcmp(l->prompts, "paper") ? l->model
-           : arena_fmt(&b->arena, "%s:%s", l->model, l->prompts);
+    bool paper = !l->prompts || !strcmp(l->prompts, "paper");
+    return arena_fmt(&b->arena, "%s%s%s%s", l->model, paper ? "" : ":", paper ? "" : l->prompts,
+                     l->fp8 ? FP8 : "");
 }
 
 /* --baseline names a line: a model, LABEL:SET, or a published row. */
@@ -442,7 +459,8 @@ static void fixed_cells(struct board *b, const struct line *l, const struct tabl
     for (int c = 0; c < n; c++) {
         const char *key = columns[c].key, *text = NULL;
         if (!strcmp(key, "model"))
-            text = with_mark(b, l->model, p && p->in_house && !b->layout->sizes);
+            text = with_mark(b, l->fp8 ? arena_fmt(a, "%s" FP8, l->model) : l->model,
+                             p && p->in_house && !b->layout->sizes);
         else if (!strcmp(key, "connector"))
             text = l->connector ? l->connector : p ? NULL : "unknown";
         else if (!strcmp(key, "prompts"))
@@ -466,7 +484,7 @@ static void figure_cells(struct board *b, int line, struct table_cell *row)
         const struct figure *f = &b->figures[line * b->n_columns + c];
         if (!f->there)
             continue;
-        unsigned marks = (f->partial ? MARK_PARTIAL : 0) | (f->seen ? MARK_SEEN : 0) |
+        unsigned marks = f->marks | (f->partial ? MARK_PARTIAL : 0) | (f->seen ? MARK_SEEN : 0) |
             (f->official && !strcmp(f->split, b->columns[c].split) ? 0 : MARK_UNOFFICIAL);
         row[c] = (struct table_cell){ .is_number = true, .value = f->value,
                                       .text = marks_number(&b->arena, f->value, marks, &b->used) };

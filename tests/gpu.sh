@@ -51,6 +51,11 @@ check "the demo on the GPU, fp32" demo cuda fp32 fp32
 check "fp32 replies are the CPU's" cmp "$out/cpu.txt" "$out/fp32.txt"
 check "the demo on the GPU, fp16" demo cuda fp16 fp16
 check "the demo on the GPU, bf16" demo cuda bf16 bf16
+if "$B/llava-eval" doctor | grep -q '^cuda:0 fp8 '; then
+    check "the demo on the GPU, fp8" demo cuda fp8 fp8
+else
+    skipped=$((skipped + 1)); echo "skip fp8: the GPU is older than compute capability 9.0"
+fi
 gpus=$("$B/llava-eval" doctor | grep -cE '^cuda:[0-9]+  ')
 if [ "$gpus" -gt 1 ]; then
     check "the demo on two GPUs, fp16" demo cuda:0,1 fp16 two

@@ -46,6 +46,25 @@ TEST(memory_of_the_7b_and_13b)
     CHECK_OK(memory_plan(&l, &small, F32, F16, free_of(40), &plain, &e), e);
 }
 
+/* fp8 halves what the blocks weigh: all but embedding, lm_head, connector, patches and vectors, which
+ * are 0.3 G parameters; each output has a scale. */
+TEST(memory_of_fp8)
+{
+    struct model_config small = vicuna(4096, 32, 32, 11008), large = vicuna(5120, 40, 40, 13824);
+    struct limits l;
+    struct err e = { 0 };
+    CHECK_OK(memory_plan(&l, &small, E4M3, F16, free_of(80), &plain, &e), e);
+    struct footprint f = memory_footprint(&small, E4M3, F16, &l);
+    double blocks = 32 * (4 * 4096.0 * 4096 + 3 * 4096.0 * 11008) + 23 * 12 * 1024.0 * 1024;
+    double outputs = 32 * (4 * 4096.0 + 2 * 11008 + 4096) + 23 * (5 * 1024 + 4096.0);
+    double as_fp16 = (double)memory_footprint(&small, F16, F16, &l).weights;
+    CHECK_NEAR((double)f.weights, as_fp16 - blocks + 4 * outputs, 0.2e9);       /* whole pages */
+    CHECK_INT(f.column, 524288);
+    CHECK(l.rows == 4096);
+    CHECK_OK(memory_plan(&l, &small, E4M3, F16, free_of(16), &plain, &e), e);
+    CHECK_OK(memory_plan(&l, &large, E4M3, F16, free_of(24), &plain, &e), e);
+}
+
 TEST(memory_shrinks_before_it_refuses)
 {
     struct model_config small = vicuna(4096, 32, 32, 11008);

@@ -151,7 +151,7 @@ TEST(options_refuse_and_say_what_was_meant)
         { "run --model x --shard 0/2", "I from 1 to N" },
         { "run --model x --shard 3/2", "I from 1 to N" },
         { "run --model x --shard 3", "I from 1 to N" },
-        { "run --model x --dtype int8", "auto|fp16|bf16|fp32" },
+        { "run --model x --dtype int8", "auto|fp16|bf16|fp32|fp8" },
         { "run --model x --device gpu", "--device gpu" },
         { "run --model x --device cuda:", "--device cuda:" },
         { "run --model x --template vicuna", "vicuna_v1" },

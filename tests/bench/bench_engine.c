@@ -8,11 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 #include "harness/bench.h"
+#include "harness/bench_error.h"
 
 static int number(int argc, char **argv, int i, int otherwise)
 {
     int64_t n = 0;
     return argc > i && str_to_int(argv[i], &n) && n > 0 && n < 1 << 20 ? (int)n : otherwise;
+}
+
+/* What fp8 costs; one model is open at a time. */
+static enum status against_fp16(struct llava **m, const char *path, struct llava_options o,
+                                struct str *line, struct err *e)
+{
+    struct bench_replies fp8 = { 0 }, fp16 = { 0 };
+    if (bench_replies(*m, &fp8, e) == OK) {
+        llava_close(*m);
+        *m = NULL;
+        o.dtype = "fp16";
+        if (llava_open(m, path, &o, e) == OK && bench_replies(*m, &fp16, e) == OK) {
+            struct bench_error error = bench_error(&fp8, &fp16);
+            bench_error_json(&error, line);
+        }
+    }
+    bench_replies_free(&fp8);
+    bench_replies_free(&fp16);
+    return e->code;
 }
 
 int main(int argc, char **argv)
@@ -42,7 +62,9 @@ int main(int argc, char **argv)
             for (int i = 0; bench_timeline(&figures, i, text); i++)
                 fprintf(stderr, "%s\n", text);
             bench_json(&figures, &line);
-            fputs(line.at, stdout);
+            if (strcmp(llava_info(m)->dtype, "fp8") ||
+                against_fp16(&m, argv[1], o, &line, &e) == OK)
+                fputs(line.at, stdout);
         }
     }
     if (e.code != OK)

@@ -59,9 +59,43 @@ replies fp32.db | cmp - cpu.txt || fail "fp32 on the GPU does not reply as the C
     says 'fp16 needs a GPU'
 }
 
+# fp8: another run than fp16's, with its note; on older devices a sentence
+# shellcheck disable=SC2086
+{
+    cp one.db eight.db
+    expect 0 "$GPU" run $pope --dtype fp8 --db eight.db
+    says 'cuda.*fp8' && says 'e4m3 weights and activations'
+    query eight.db 'SELECT dtype, dtype_note FROM run ORDER BY id' >runs
+    grep -q '^fp8.*e4m3 weights' runs && grep -q '^fp16' runs || fail "the runs are $(cat runs)"
+    expect 0 "$GPU" leaderboard --db eight.db           # a line of its own, each figure marked
+    prints '^tiny-mlp (fp8)  *mlp2x_gelu .*§$' && prints '^tiny-mlp  *mlp2x_gelu  [^§]*$' && prints '^§ made in fp8'
+    expect 0 "$GPU" leaderboard --db eight.db --format csv && prints '^tiny-mlp (fp8),'
+    expect 0 "$GPU" leaderboard --db eight.db --baseline 'tiny-mlp (fp8)' && prints 'ratios to tiny-mlp (fp8)'
+    expect 0 "$GPU" show --benchmark pope --db eight.db --data data && prints '^tiny-mlp, prompts paper, fp8, '
+    expect 2 "$GPU" compare 1 2 --db eight.db --data data && says 'number format: fp16 and fp8'
+    expect 0 "$GPU" compare 1 2 --db eight.db --data data --allow decode && prints '^POPE .*‡§ '
+    expect 0 "$GPU" compare 1 2 --db eight.db --data data --allow decode --json
+    prints '"a_dtype":"fp16".*"b_dtype":"fp8"'
+    expect 0 "$GPU" report site --db eight.db --data data && grep -q '"dtype":"fp8"' site/data/summary.js || fail "the report's dtype"
+    CUDA_HOST_CAPABILITY=89 expect 6 "$GPU" run $pope --dtype fp8 --device cuda --db eight.db
+    says 'compute capability 8.9, and fp8 needs 9.0'
+    expect 2 "$GPU" run $pope --dtype fp8 --device cpu --db eight.db
+    says 'fp8 needs a GPU of compute capability 9.0'
+}
+
+# bench in fp8 shows what it costs, with drawn weights, too, and a device that takes no scales of rows
+few="--dtype fp8 --images 1 --questions-per-image 1 --reply-tokens 1"
+# shellcheck disable=SC2086
+{
+    CUDA_HOST_CAPABILITY=100 expect 0 "$GPU" bench --model "$MLP" $few
+    prints '"fp8_logits_error":0\.0[0-9]*,"fp8_equal_tokens":[01]' && says 'fp8 against fp16, 8 prompts: logits off by'
+    expect 0 "$GPU" bench --random-weights "$MLP/config.json" $few
+    prints '"fp8_logits_error":0\.[0-9]*,"fp8_equal_tokens":[01]'
+}
+
 # doctor: every device in every dtype; one that computes wrongly, or not at all, is found
 CUDA_HOST_DEVICES=2 expect 0 "$GPU" doctor
-for line in 'cuda:0 fp16' 'cuda:1 bf16' 'cuda:1 fp32'; do
+for line in 'cuda:0 fp16' 'cuda:1 bf16' 'cuda:1 fp32' 'cuda:0 fp8'; do
     prints "^$line  *right, "
 done
 CUDA_HOST_PRODUCTS=n expect 6 "$GPU" doctor

@@ -147,8 +147,9 @@ TEST(backend_survives_each_failing_allocation)
 /* What memory.c adds up is what is taken, but for the small things that it leaves room for. */
 TEST(backend_takes_what_the_account_says)
 {
-    static const struct { const char *dtype; enum dtype type; } way[] = {
-        { "fp32", F32 }, { "fp16", F16 }, { "bf16", BF16 },
+    static const struct { const char *dtype; enum dtype type; int capability; } way[] = {
+        { "fp32", F32, 90 }, { "fp16", F16, 80 }, { "bf16", BF16, 90 }, { "fp8", E4M3, 90 },
+        { "fp8", E4M3, 100 },
     };
     for (size_t i = 0; i < COUNT(way); i++) {
         struct checkpoint *c = NULL;
@@ -169,6 +170,7 @@ TEST(backend_takes_what_the_account_says)
         struct footprint f = memory_footprint(config, way[i].type, table, &l);
         double expected = (double)f.weights + (double)f.step + (double)l.columns * (double)f.column;
         cuda_host_memory(256u << 20);
+        cuda_host_capability(way[i].capability);
         if (CHECK_OK(open_demo(&m, &o, &e), e)) {
             llava_stats(m, &st);
             CHECK((double)st.peak_device_bytes <= expected);
@@ -212,6 +214,33 @@ TEST(backend_waits_once_a_step)
     for (int i = 0; i < PICTURES; i++)
         llava_pixels_free(&picture[i]);
     llava_close(m);
+}
+
+/* fp8 is for compute capability 9.0 and newer: elsewhere a sentence, and no model. */
+TEST(backend_has_fp8_from_hopper_on)
+{
+    static const struct { int capability; const char *device; enum status s; } way[] = {
+        { 80, "cuda", ERR_DEVICE }, { 89, "cuda", ERR_DEVICE }, { 89, "auto", ERR_USAGE },
+        { 90, "cuda", OK }, { 90, "auto", OK }, { 100, "cuda", OK }, { 120, "auto", OK },
+    };
+    for (size_t i = 0; i < COUNT(way); i++) {
+        struct llava *m = NULL;
+        struct err e = { 0 };
+        char answer[100];
+        cuda_host_capability(way[i].capability);
+        struct llava_options o = { .device = way[i].device, .dtype = "fp8" };
+        CHECK_INT(open_demo(&m, &o, &e), way[i].s);
+        if (m) {
+            CHECK_STR(llava_info(m)->dtype, "fp8");
+            CHECK(strstr(llava_info(m)->dtype_note, "e4m3") != NULL);
+            CHECK(strstr(llava_info(m)->device, "fp8") != NULL);
+            CHECK_OK(ask(m, answer, &e), e);
+        } else {
+            CHECK(strstr(e.text, "9.0") != NULL);
+        }
+        llava_close(m);
+    }
+    CHECK(cuda_host_report() == NULL);
 }
 
 TEST(backend_says_that_its_device_failed)

@@ -258,7 +258,7 @@ test-gpu: $(B)/test-ops $(B)/llava-eval $(B)/store-dump  #: the same on a real G
 engine-tools:  #: test-ops and the engine's bench, with nothing but the compilers, CUDA, libjpeg and sentencepiece
 	@$(MAKE) --no-print-directory B=build/tools JPEG_ONLY=1 build/tools/test-ops build/tools/bench-engine
 
-torture: all $(B)/store-dump $(B)/faults.so $(B)/damage  #: kill, starve and damage it: ten minutes
+torture: all $(B)/store-dump $(B)/faults.so $(B)/damage  #: kill, starve and damage it: eight minutes
 	@rm -rf build/torture; mkdir -p build/torture
 	@cd build/torture && ROOT=$(CURDIR) PROGRAM=$(CURDIR)/$(B)/llava-eval B=$(CURDIR)/$(B) HOME=$(CURDIR)/build/torture \
 	    XDG_CACHE_HOME=$(CURDIR)/build/torture/cache sh $(CURDIR)/tests/faults/torture.sh full

@@ -119,7 +119,7 @@ static void tally_pope(const struct tally_input *in, struct scores *out)
         scores_add(out, 100 * ratio(tp + fp, all), rows, "%s_yes_ratio", categories[c]);
         f1_sum += f1;
     }
-    scores_add(out, f1_sum / COUNT(categories), in->qs->n, "f1");
+    scores_add(out, f1_sum / (double)COUNT(categories), in->qs->n, "f1");
 }
 
 /* Our own id, or LLaVA's number, as an integer or in digits. */

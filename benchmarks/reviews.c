@@ -186,7 +186,8 @@ const char *reviews_judge(const struct reviews *r, struct arena *a)
         else if (asked || served)
             names[n++] = served ? served : asked;
     }
-    qsort(names, n, sizeof *names, by_name);
+    if (n)
+        qsort(names, n, sizeof *names, by_name);
     for (size_t i = 0; i < n; i++)
         if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
             all = arena_fmt(a, "%s%s%s", all, *all ? " + " : "", names[i]);

@@ -144,15 +144,14 @@ static void read_language(struct language_config *l, const struct json *o, bool 
 /* "linear", "mlp2x_gelu", "identity" to a depth; -1: something else. */
 static int connector_depth(const char *name)
 {
-    int depth = 0, n = 0;
     if (!strcmp(name, "identity"))
         return 0;
     if (!strcmp(name, "linear"))
         return 1;
-    if (sscanf(name, "mlp%1dx_gelu%n", &depth, &n) != 1 || name[n] || n == 0 || depth < 1 ||
-        depth > CONNECTOR_MAX)
+    if (strncmp(name, "mlp", 3) || name[3] < '1' || name[3] > '0' + CONNECTOR_MAX ||
+        strcmp(name + 4, "x_gelu"))
         return -1;
-    return depth;
+    return name[3] - '0';
 }
 
 static void read_connector(struct model_config *c, const struct json *o, bool hf, const char *path,

@@ -12,8 +12,8 @@ double stats_mcnemar(size_t gained, size_t lost)
     double term = 1, sum = 1;
     int sign;                                               /* lgamma() keeps it in a global */
 
-    for (double k = m; k >= 1 && term > 1e-18 * sum; k--) {
-        term *= k / (n - k + 1);
+    for (size_t k = gained < lost ? gained : lost; k >= 1 && term > 1e-18 * sum; k--) {
+        term *= (double)k / (n - (double)k + 1);
         sum += term;
     }
     double top = exp(lgamma_r(n + 1, &sign) - lgamma_r(m + 1, &sign) - lgamma_r(n - m + 1, &sign) -

@@ -178,11 +178,14 @@ enum status file_mkdirs(const char *path, struct err *e)
         if ((path[i] == '/' || path[i] == '\0') && path[i - 1] != '/') {
             memcpy(part, path, i);
             part[i] = '\0';
-            if (mkdir(part, 0777) != 0 && !file_is_dir(part)) {
-                if (errno == EEXIST)
-                    return err_set(e, ERR_INTERNAL, "%s: is a file, expected a folder", part);
-                return failed(e, "create", part);
-            }
+            if (mkdir(part, 0777) == 0)
+                continue;
+            int why = errno;                                /* the look at what is there has its own */
+            if (file_is_dir(part))
+                continue;
+            if (why == EEXIST)
+                return err_set(e, ERR_INTERNAL, "%s: is a file, expected a folder", part);
+            return err_set(e, ERR_INTERNAL, "%s: cannot create: %s", part, strerror(why));
         }
     return OK;
 }

@@ -101,6 +101,41 @@ faults() {   # KIND EVERY: the N-th call of its kind fails, then N + EVERY, ...
     note "$1: $calls calls, $tried made to fail"
 }
 
+# As many of the places where memory is asked for as fit into the time, evenly spread, by two at a time.
+memory() {   # SECONDS
+    FAULT=malloc FAULT_COUNT=$PWD/calls LD_PRELOAD=$FAULTS small_run --db f.db >/dev/null 2>&1 || true
+    rm -f f.db*
+    calls=$(cat calls) end=$(($(date +%s) + $1))
+    step=$((calls * 618 / 1000))                            # no two that follow each other are near
+    while [ "$(awk -v a="$calls" -v b=$step 'BEGIN { while (b) { t = a % b; a = b; b = t } print a }')" != 1 ]; do
+        step=$((step + 1))
+    done
+    for half in 0 1; do
+        mkdir half$half
+        ln -s ../data half$half/data
+        cp good.txt good.replies half$half/
+        (
+            cd half$half
+            failed=0 k=$half
+            while [ "$(date +%s)" -lt $end ] && [ $k -lt "$calls" ]; do
+                at=$((k * step % calls + 1))
+                set +e
+                FAULT=malloc FAULT_AT=$at LD_PRELOAD=$FAULTS timeout 60 "$PROGRAM" run $small -q --db f.db >f.txt 2>f.err
+                status=$?
+                set -e
+                check_disturbed $status "malloc $at of $calls fails"
+                k=$((k + 2))
+            done
+            echo $(((k - half) / 2)) >tried
+            [ $failed = 0 ]
+        ) &
+        eval "half$half=\$!"
+    done
+    wait "$half0" || failed=$((failed + 1))
+    wait "$half1" || failed=$((failed + 1))
+    note "malloc: $calls calls, $(($(cat half0/tried) + $(cat half1/tried))) made to fail"
+}
+
 stays_broken() {   # from the N-th write on the disk stays full
     for at in $(pick "20" "1 3 7 12 20 33 45 60"); do
         set +e
@@ -311,7 +346,7 @@ else
 fi
 if [ -n "$FAULTS" ]; then
     for kind in open write fsync sqlite; do faults $kind "$(pick /4 all)"; done
-    faults malloc "$(pick /8 /150)"
+    if [ "$mode" = full ]; then memory 240; else faults malloc /8; fi
     stays_broken
 fi
 [ "$mode" = short ] || tmpfs_full

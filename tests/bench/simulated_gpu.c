@@ -126,10 +126,11 @@ static enum status sim_read(struct backend *b, void *host, const struct tensor *
     return OK;
 }
 
-static enum status sim_reserve(struct backend *b, int rows, struct err *e)
+static enum status sim_reserve(struct backend *b, int rows, int tower_rows, struct err *e)
 {
     (void)b;
     (void)rows;
+    (void)tower_rows;
     return e->code;
 }
 
@@ -246,6 +247,17 @@ static enum status sim_cache(struct backend *b, struct tensor *qkv, struct kvcac
     return work(b, 0, 2 * size_of(qkv));
 }
 
+static enum status sim_kv_copy(struct backend *b, struct kvcache *kv, int layer,
+                               const struct kv_copy *copies, int n, struct err *e)
+{
+    double column = 2.0 * kv->kv_heads * kv->head_size * (double)dtype_size(kv->type), columns = 0;
+    (void)layer;
+    (void)e;
+    for (int i = 0; i < n; i++)
+        columns += copies[i].n;
+    return work(b, 0, 2 * columns * column);
+}
+
 static enum status sim_attend(struct backend *b, struct tensor *y, const struct tensor *qkv,
                               const struct kvcache *kv, int layer, int heads,
                               const struct kv_row *at, struct err *e)
@@ -299,7 +311,8 @@ static const struct backend_ops simulated_ops = {
     .unpack = sim_unpack, .kv_alloc = sim_kv_alloc, .kv_release = sim_kv_release,
     .patches = sim_patches, .tower_embed = sim_tower_embed, .embed = sim_embed,
     .gather = sim_gather, .layernorm = sim_layernorm, .rmsnorm = sim_rmsnorm,
-    .matmul = sim_matmul, .cache = sim_cache, .attend = sim_attend, .sample = sim_sample,
+    .matmul = sim_matmul, .cache = sim_cache, .kv_copy = sim_kv_copy, .attend = sim_attend,
+    .sample = sim_sample,
     .mark = sim_mark, .marked = sim_marked, .peak_flops = sim_peak_flops,
     .memory_peak = sim_memory_peak, .close = sim_close,
 };

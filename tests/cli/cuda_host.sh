@@ -15,6 +15,20 @@ replies cpu.db >cpu.txt
 expect 0 "$GPU" run $pope --device cuda --dtype fp32 --db fp32.db
 replies fp32.db | cmp - cpu.txt || fail "fp32 on the GPU does not reply as the CPU"
 
+# so they are in all eleven benchmarks, by both checkpoints, from fetching to the scores
+suite=vqav2:val,gqa,vizwiz:val,scienceqa,textvqa,pope,mme,mmbench,seed,llavabench,mmvet
+all="--suite $suite --limit 3 --model $LINEAR --model $MLP --judge demo --mirror $MIRROR --data data"
+# shellcheck disable=SC2086
+{
+    expect 0 "$PROGRAM" run $all --device cpu --db cpu-all.db
+    mv out cpu-all.table
+    expect 0 "$GPU" run $all --device cuda --dtype fp32 --db fp32-all.db
+    cmp out cpu-all.table || fail "fp32 on the GPU: another table"
+    replies cpu-all.db >cpu-all.txt
+    [ "$(wc -l <cpu-all.txt)" -ge 66 ] || fail "$(wc -l <cpu-all.txt) replies"
+    replies fp32-all.db | cmp - cpu-all.txt || fail "fp32 on the GPU does not reply as the CPU"
+}
+
 # fp16 is its default; replies do not depend on how many devices there are, or on one that fails
 # shellcheck disable=SC2086
 {

@@ -43,6 +43,7 @@ harness/options.c clang-analyzer-core.NullDereference    without memory for the 
 harness/options.c invalidPointerCast               the table says which type the field has
 harness/overlap.c syntaxError                      <iso646.h> is not included: "or" is a name
 harness/report_answers.c clang-analyzer-core.NullDereference    the error is set, and the loops look at it
+harness/videos.c clang-analyzer-core.NonNullParamChecker    at is NULL only where n is 0
 harness/videos.c null-argument                      at is NULL only where n is 0
 harness/verb_compare.c use-of-uninitialized-value  find_runs() is false where it sets none
 kernels/pack.c invalidPointerCast                  a packed block of floats is a block of bytes

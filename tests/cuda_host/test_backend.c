@@ -182,11 +182,11 @@ TEST(backend_takes_what_the_account_says)
 }
 
 /* Pictures, texts, steps of all kinds: from the first on, nothing but the wait for its tokens. */
-TEST(backend_waits_once_a_step)
+static void count_waits(const char *dtype)
 {
     enum { PICTURES = 5, QUESTIONS = 2 };
     static const int32_t ids[] = { 1, 268, 340, LLAVA_IMAGE, 669, 13, 447 };
-    struct llava_options o = { .device = "cuda", .batch_tokens = 100 };
+    struct llava_options o = { .device = "cuda", .dtype = dtype, .batch_tokens = 100 };
     struct llava_pixels picture[PICTURES] = { { .rgb = NULL } };
     struct llava *m = NULL;
     struct err e = { 0 };
@@ -215,6 +215,9 @@ TEST(backend_waits_once_a_step)
         llava_pixels_free(&picture[i]);
     llava_close(m);
 }
+
+TEST(backend_waits_once_a_step_fp16) { count_waits("fp16"); }
+TEST(backend_waits_once_a_step_fp8)  { count_waits("fp8"); }
 
 /* fp8 is for compute capability 9.0 and newer: elsewhere a sentence, and no model. */
 TEST(backend_has_fp8_from_hopper_on)

@@ -483,3 +483,23 @@ enum status image_decode_rows(struct image_sink *to, const void *bytes, size_t n
     image_free(&im);
     return e->code;
 }
+
+#if !defined(LIBJPEG_TURBO_VERSION_NUMBER)
+#define LIBJPEG_TURBO_VERSION_NUMBER 0                      /* another libjpeg */
+#endif
+
+void image_libraries(char *text, size_t size)
+{
+    int v = LIBJPEG_TURBO_VERSION_NUMBER, n;
+    if (v)
+        n = snprintf(text, size, "libjpeg-turbo %d.%d.%d", v / 1000000, v / 1000 % 1000, v % 1000);
+    else
+        n = snprintf(text, size, "libjpeg %d", JPEG_LIB_VERSION);
+#if !defined(JPEG_ONLY)
+    unsigned png = png_access_version_number();
+    int webp = WebPGetDecoderVersion();
+    if (n > 0 && (size_t)n < size)
+        snprintf(text + n, size - (size_t)n, ", libpng %u.%u.%u, libwebp %d.%d.%d", png / 10000,
+                 png / 100 % 100, png % 100, webp >> 16, webp >> 8 & 255, webp & 255);
+#endif
+}

@@ -33,4 +33,7 @@ void image_free(struct image *im);
 enum status image_decode_rows(struct image_sink *to, const void *bytes, size_t n, struct err *e);
 enum status image_give_rows(struct image_sink *to, const struct image *im, struct err *e);
 
+/* "libjpeg-turbo 2.1.5, libpng 1.6.39, libwebp 1.2.4"; the first as built: it cannot be asked. */
+void image_libraries(char *text, size_t size);
+
 #endif

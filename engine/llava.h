@@ -142,6 +142,8 @@ struct llava_gpu {
 int llava_gpus(struct llava_gpu *out, int most, struct err *why);
 /* Is this a build with CUDA? versions: of it and of the driver, in words. */
 bool llava_has_cuda(char *versions, size_t size);
+/* The libraries that pictures are decoded by, with their versions. */
+void llava_image_libraries(char *text, size_t size);
 /* The name of the i-th set of vector instructions, best first; NULL behind the last. */
 const char *llava_simd(int i, bool *usable);
 

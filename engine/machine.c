@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "engine/base/str.h"
+#include "engine/image.h"
 #include "engine/private.h"
 
 static enum status read_dtype(const char *name, bool gpu, enum dtype *type, struct err *e)
@@ -73,6 +74,11 @@ bool llava_has_cuda(char *versions, size_t size)
 {
     backend_cuda_versions(versions, size);
     return backend_cuda_built();
+}
+
+void llava_image_libraries(char *text, size_t size)
+{
+    image_libraries(text, size);
 }
 
 const char *llava_simd(int i, bool *usable)

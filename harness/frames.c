@@ -17,6 +17,11 @@ bool frames_available(void)
     return false;
 }
 
+const char *frames_version(void)
+{
+    return NULL;
+}
+
 enum status frames_open(struct frames **out, const char *path, struct err *e)
 {
     *out = NULL;
@@ -68,6 +73,11 @@ struct frames {
 bool frames_available(void)
 {
     return true;
+}
+
+const char *frames_version(void)
+{
+    return av_version_info();
 }
 
 static enum status failed(const struct frames *v, const char *what, int rc, struct err *e)

@@ -11,6 +11,7 @@
 struct frames;                  /* an open video */
 
 bool frames_available(void);    /* was the program built with FFmpeg's libraries? */
+const char *frames_version(void);                           /* FFmpeg's; NULL: built without */
 
 /* Opens a video file and counts its frames. On failure *out is NULL. */
 enum status frames_open(struct frames **out, const char *path, struct err *e);

@@ -2,14 +2,20 @@
  *
  * Ends with status 6 if a device computes wrongly, 1 if a scorer does: a GPU that is not there is
  * no illness, only said with its reason. */
+#include <archive.h>
+#include <cjson/cJSON.h>
+#include <curl/curl.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+#include <xlsxwriter.h>
 
 #include "benchmarks/benchmark.h"
+#include "harness/frames.h"
 #include "harness/verbs.h"
 #include "harness/version.h"
 
@@ -63,6 +69,20 @@ static void machine(struct report *r, const struct options *o)
         addf(r, "disk", "%s: %.1f GB free%s", place,
              gigabytes((double)fs.f_bavail * (double)fs.f_frsize),
              access(place, W_OK) == 0 ? "" : ", read-only");
+}
+
+/* What the program is linked to here; libsentencepiece cannot be asked. */
+static void libraries(struct report *r)
+{
+    const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+    const char *ffmpeg = frames_version();
+    char images[200];
+    llava_image_libraries(images, sizeof images);
+    addf(r, "libraries", "SQLite %s, libcurl %s (%s), libarchive %s, cJSON %s, libxlsxwriter %s, %s, "
+         "FFmpeg %s", sqlite3_libversion(), curl->version,
+         curl->ssl_version ? curl->ssl_version : "no https",
+         archive_version_string() + strcspn(archive_version_string(), "0123456789"),
+         cJSON_Version(), lxw_version(), images, ffmpeg ? ffmpeg : "not built in");
 }
 
 static void self_test(struct report *r, const char *device, const char *dtype, const char *simd,
@@ -174,6 +194,7 @@ enum status verb_doctor(struct options *o, struct err *e)
     if (r.json)
         str_addc(&r.text, '{');
     machine(&r, o);
+    libraries(&r);
     processors(&r);
     gpus(&r);
     scorers(&r);

@@ -58,5 +58,6 @@ expect 0 "$PROGRAM" doctor
 prints '^cpu portable  *right, '
 prints '^scorers  *right, '
 prints '^cuda  '
+prints '^libraries  *SQLite 3\.[0-9.]*, libcurl [0-9.]* (..*), libarchive [0-9.]*, .*FFmpeg '
 expect 0 "$PROGRAM" doctor --json
 prints '^{"program":"[^"]*",.*"scorers":"right, [0-9]* replies"}$'

@@ -490,16 +490,17 @@ enum status image_decode_rows(struct image_sink *to, const void *bytes, size_t n
 
 void image_libraries(char *text, size_t size)
 {
-    int v = LIBJPEG_TURBO_VERSION_NUMBER, n;
-    if (v)
-        n = snprintf(text, size, "libjpeg-turbo %d.%d.%d", v / 1000000, v / 1000 % 1000, v % 1000);
-    else
-        n = snprintf(text, size, "libjpeg %d", JPEG_LIB_VERSION);
+    int v = LIBJPEG_TURBO_VERSION_NUMBER;
+    char others[100] = "";
 #if !defined(JPEG_ONLY)
     unsigned png = png_access_version_number();
     int webp = WebPGetDecoderVersion();
-    if (n > 0 && (size_t)n < size)
-        snprintf(text + n, size - (size_t)n, ", libpng %u.%u.%u, libwebp %d.%d.%d", png / 10000,
-                 png / 100 % 100, png % 100, webp >> 16, webp >> 8 & 255, webp & 255);
+    snprintf(others, sizeof others, ", libpng %u.%u.%u, libwebp %d.%d.%d", png / 10000,
+             png / 100 % 100, png % 100, webp >> 16, webp >> 8 & 255, webp & 255);
 #endif
+    if (v)
+        snprintf(text, size, "libjpeg-turbo %d.%d.%d%s", v / 1000000, v / 1000 % 1000, v % 1000,
+                 others);
+    else
+        snprintf(text, size, "libjpeg %d%s", JPEG_LIB_VERSION, others);
 }

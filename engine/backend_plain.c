@@ -314,7 +314,7 @@ static enum status plain_matmul(struct backend *b, struct tensor *y, const struc
     bool paired = ep->act == ACT_SWIGLU;
     int N = paired ? w->N / 2 : w->N, K = w->K;
     double *sum = malloc(sizeof *sum * ((size_t)w->N + (size_t)K + 1));
-    float *row = (float *)(sum + w->N);                     /* x holds nothing wider */
+    float *row = sum ? (float *)(sum + w->N) : NULL;        /* x holds nothing wider */
     (void)b;
     assert(y->rows == x->rows && y->cols == N && x->cols == K && paired == !!w->paired);
     if (sum == NULL)

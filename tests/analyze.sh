@@ -13,19 +13,20 @@ benchmarks/mmbench.c clang-analyzer-core.CallAndMessage    find_columns() sets a
 benchmarks/mmbench.c clang-analyzer-optin.portability.UnixAPI    a row without a picture was told before
 benchmarks/mme.c use-after-free                    text is in the arena, which is not freed there
 benchmarks/mmvet.c uninitvar                       the first n of columns are set, and read
+benchmarks/pope.c bugprone-integer-division        a number of names is whole
 engine/backend_cublas.c bugprone-macro-parentheses    the name of a member stands in none
 engine/backend_cublas.c clang-analyzer-core.CallAndMessage    load() sets all where it is OK
 engine/backend_cuda.c clang-analyzer-optin.portability.UnixAPI    a step has rows, and they have positions
 engine/backend_plain.c clang-analyzer-core.uninitialized.Assign    the loop above sets N of them, or 2 N
-engine/backend_plain.c nullPointerArithmeticRedundantCheck    sum is checked where it is made
+engine/backend_plain.c invalidPointerCast          one block, for sums and then for a row
 engine/base/sha256.c use-of-uninitialized-value    w[16..] is filled from w[0..15] before it is read
 engine/image.c malloc-leak                         belongs to the image, which the caller frees
 engine/image_gif.c clang-analyzer-core.uninitialized.ArraySubscript    all count of them are filled, or it ends
 engine/image_gif.c use-of-uninitialized-value      before[] is filled where a frame restores it
 engine/image_gif.c legacyUninitvar                 the same
-engine/lora.c clang-analyzer-core.UndefinedBinaryOperatorResult    r x K is its own tensor's size, which fits
 engine/llava.c malloc-leak                         belongs to the question, freed when it is answered
 engine/llava.c legacyUninitvar                     set by the loop, whose end is a hit or another branch
+engine/lora.c clang-analyzer-core.UndefinedBinaryOperatorResult    r x K is its own tensor's size, which fits
 engine/resize.c null-dereference                   the error is set, and the loop looks at it
 engine/resize.c possible-null-dereference          the same
 engine/resize.c clang-analyzer-core.NullDereference    the same
@@ -36,6 +37,7 @@ engine/safetensors.c null-dereference              a missing member sets the err
 engine/safetensors.c clang-analyzer-core.NullDereference    the same
 engine/torch_pickle.c clang-analyzer-core.NullDereference    pop() sets the error, looked at before
 engine/torch_pickle.c null-dereference             pop() sets the error, looked at before
+harness/bench_error.c malloc-leak                  the pictures are freed at the function's end
 harness/bench_picture.c bugprone-not-null-terminated-result    the letters of a file's format
 harness/import.c clang-analyzer-core.CallAndMessage    the error is set, and the loop looks at it
 harness/import.c clang-analyzer-core.UndefinedBinaryOperatorResult    the same

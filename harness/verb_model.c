@@ -259,8 +259,7 @@ static enum status add_fp8_error(struct options *o, struct llava **m, struct str
         llava_close(*m);
         *m = NULL;
         o->dtype = "fp16";
-        if (open_model(o, o->random_weights != NULL, m, e) == OK &&
-            bench_replies(*m, &fp16, e) == OK) {
+        if (open_model(o, false, m, e) == OK && bench_replies(*m, &fp16, e) == OK) {
             struct bench_error error = bench_error(&fp8, &fp16);
             bench_error_json(&error, json);
             say_note("fp8 against fp16, %d prompts: logits off by %.2g (relative L2), %.0f %% of "

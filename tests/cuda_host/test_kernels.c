@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include "engine/backend_cublas.h"
 #include "kernels/cuda.h"
 #include "kernels/float8.h"
 #include "tests/check.h"
@@ -362,6 +363,40 @@ static void quantises(void)
 }
 
 TEST(cuda_quantise_is_the_nearest_e4m3) { in_every_order(quantises); }
+
+#if defined(CUDA_HOST)
+/* Which of the two ways a product in e4m3 goes: test_ops.c tests both. */
+TEST(cuda_leaves_scales_to_cublaslt_where_it_takes_them)
+{
+    enum { N = 48, K = 96, T = 100 };
+    static const struct { int capability; const char *kinds; bool scaled; } way[] = {
+        { 90, "a", true }, { 90, "na", true }, { 90, "n", false }, { 100, "a", false },
+    };
+    for (size_t i = 0; i < COUNT(way); i++) {
+        struct products *p = NULL;
+        struct err e = { 0 };
+        uint8_t weights[N * K];
+        void *w = NULL, *scale = NULL;
+        bool scaled = !way[i].scaled;
+        cuda_host_capability(way[i].capability);
+        cuda_host_products(way[i].kinds);
+        CHECK_INT(cudaMalloc(&w, N * K), 0);
+        CHECK_INT(cudaMalloc(&scale, T * sizeof(float)), 0);
+        for (int j = 0; j < N * K; j++)
+            weights[j] = (uint8_t)(j * 37 % 0x7f);          /* of all exponents */
+        CHECK_INT(cudaMemcpy(w, weights, N * K, cudaMemcpyHostToDevice), 0);
+        CHECK_INT(cudaMemset(scale, 0x3e, T * sizeof(float)), 0);
+        struct multiply m = { .T = T, .N = N, .K = K, .type = NUM_E4M3, .y_type = NUM_F32, .w = w,
+                              .add = true, .x_scale = scale, .w_scale = scale };
+        if (CHECK_OK(products_open(&p, NULL, &e), e))
+            CHECK_OK(products_scale(p, &m, &scaled, &e), e);
+        CHECK(scaled == way[i].scaled);
+        products_close(p);
+        CHECK_INT(cudaFree(w), 0);
+        CHECK_INT(cudaFree(scale), 0);
+    }
+}
+#endif
 
 /* ---- what follows a product ---- */
 

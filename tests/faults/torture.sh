@@ -346,7 +346,7 @@ else
 fi
 if [ -n "$FAULTS" ]; then
     for kind in open write fsync sqlite; do faults $kind "$(pick /4 all)"; done
-    if [ "$mode" = full ]; then memory 240; else faults malloc /8; fi
+    if [ "$mode" = full ]; then memory 150; else faults malloc /8; fi
     stays_broken
 fi
 [ "$mode" = short ] || tmpfs_full

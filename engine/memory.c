@@ -1,6 +1,6 @@
 /* memory.c -- adds up what vision.c, connector.c, language.c and backend_cuda.c will take.
  *
- * tests/test_cuda.c compares the sum with what they took. */
+ * tests/cuda_host/test_backend.c compares the sum with what they took. */
 #include "engine/memory.h"
 #include <unistd.h>
 

@@ -49,8 +49,6 @@ void cuda_host_products(const char *kinds);
 /* Calls so far that may make the host wait for a device: synchronising, taking and giving back memory,
  * copies that are not asynchronous, or not from or to pinned memory. */
 long cuda_host_waits(void);
-/* Copies to a device so far whose memory was not pinned, so that the driver had to wait or copy. */
-long cuda_host_pageable(void);
 
 /* What was reported first, or NULL. cuda_host_forget(): as if it had not been. */
 const char *cuda_host_report(void);

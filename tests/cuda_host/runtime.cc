@@ -53,7 +53,6 @@ static std::map<int, std::unique_ptr<CUstream_st>> default_streams;
 static std::set<cudaEvent_t> events;
 static std::map<const void *, int> shared_allowed;          /* by kernel */
 static uint64_t launches;
-static long pageable;                                       /* copies to a device */
 
 void report(cudaError_t error, const char *format, ...)
 {
@@ -258,7 +257,6 @@ static cudaError_t copy(void *to, size_t to_pitch, const void *from, size_t from
         staged = std::make_shared<std::vector<char>>((const char *)from,
                                                      (const char *)from + from_bytes);
         from = staged->data();
-        pageable++;
     }
     enqueue(stream, [=] {
         for (size_t i = 0; i < height; i++)
@@ -612,12 +610,6 @@ void cuda_host_forget(void)
     std::lock_guard<std::mutex> hold(report_lock);
     fault = cudaSuccess;
     last_error = cudaSuccess;
-}
-
-long cuda_host_pageable(void)
-{
-    HOLD;
-    return pageable;
 }
 
 void cuda_host_quiet(int on)

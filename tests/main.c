@@ -3,7 +3,8 @@
  *     tests [-v] [PART...]     all, or those whose name or file contains a PART
  * A crash, an endless loop or a leaked file of one test does not reach the next. Output: a line per
  * failed check, then "FAIL name" (with -v also "ok name" and "skip name: why"); the last line is
- * always "N passed, N failed, N skipped". Exit status 1 if any failed or none was found. */
+ * always "N passed, N failed, N skipped". Exit status 1 if any failed or none was found. With LLAVA_SLOW
+ * set a test may take longer. */
 #include "tests/check.h"
 
 #include <math.h>
@@ -19,7 +20,7 @@
 #define TEST_ROOT "."
 #endif
 
-enum { TIME_LIMIT_S = 120, ROOT_MAX = 4096 };
+enum { TIME_LIMIT_S = 120, SLOW_TIME_LIMIT_S = 900, ROOT_MAX = 4096 };
 
 /* What a test's process tells the runner; in memory that both share. */
 struct outcome { int failed_checks; bool skipped; char why[300]; };
@@ -27,6 +28,7 @@ struct outcome { int failed_checks; bool skipped; char why[300]; };
 static struct test *tests, **tests_end = &tests;
 static struct outcome *outcome;
 static char root[ROOT_MAX];
+static unsigned time_limit_s = TIME_LIMIT_S;
 
 /* A test may ask for more memory than there is: NULL, as without the sanitizer. */
 const char *__asan_default_options(void);
@@ -110,7 +112,7 @@ void check_skip(const char *why)
 static void run_here(const struct test *t, const char *folder)
 {
     setpgid(0, 0);                                          /* its children end with it */
-    alarm(TIME_LIMIT_S);
+    alarm(time_limit_s);
     if (chdir(folder) != 0) {
         perror(folder);
         _exit(1);
@@ -146,7 +148,7 @@ static int run_one(const struct test *t, bool verbose)
     if (!ended)
         perror(t->name);
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-        printf("%s: %s: not done after %d s\n", t->file, t->name, TIME_LIMIT_S);
+        printf("%s: %s: not done after %u s\n", t->file, t->name, time_limit_s);
     else if (WIFSIGNALED(status))
         printf("%s: %s: killed: %s\n", t->file, t->name, strsignal(WTERMSIG(status)));
     bool good = ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -179,6 +181,8 @@ int main(int argc, char **argv)
         perror(given ? given : TEST_ROOT);
         return 1;
     }
+    if (getenv("LLAVA_SLOW"))
+        time_limit_s = SLOW_TIME_LIMIT_S;
     setvbuf(stdout, NULL, _IOLBF, 0);                       /* a crash must not lose lines */
     outcome = mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (outcome == MAP_FAILED) {

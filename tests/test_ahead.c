@@ -77,8 +77,8 @@ TEST(ahead_waits_for_its_takers)
     struct ahead_job job = { .n = 1000, .ahead = 6, .make = make, .drop = drop, .user = &m };
     struct ahead *a;
     struct err e = { 0 };
-    size_t i;
-    void *it;
+    size_t i = 0;
+    void *it = NULL;
     if (!CHECK_OK(ahead_start(&a, &job, &e), e))
         return;
     for (int ms = 0; m.alive < 6 && ms < 5000; ms++)

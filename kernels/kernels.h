@@ -56,6 +56,8 @@ struct ahead { const char *at; int lines; };
 struct micro {
     const char *name;
     int rows, block;
+    int near;       /* bytes of a's that a thread goes through for each panel: half of a server's L2,
+                       or, where run fetches the next a, what its L3 has for a thread */
     enum number type;                       /* of a and b: F32 or BF16 */
     int tiled;      /* element (i, k) of a block of R rows: 0: [R][block]; else, in tiles of 16 rows
                        and 32 k's: [block/32][R/16 rounded up][16][32] */

@@ -2,7 +2,7 @@
  *
  * Each thread owns some rows and some panels of the result and shares nothing (no barrier):
  *
- *     for each stripe of its rows             as many as fit the L2 cache, over `depth` k's
+ *     for each stripe of its rows             as many as are near enough, over `depth` k's
  *         for each depth of K                 the stripe's rows are copied into blocks, once
  *             for each of its panels          read from memory once per stripe
  *                 for each block of k         32 columns x block k's: stays in L1
@@ -19,9 +19,9 @@
 #endif
 #include "kernels/kernels.h"
 
-/* A stripe: so many bytes of rows in blocks, about half of a server's L2; and where K is too long
- * for that, so many groups of rows at least, for each of which the panels are read once. */
-enum { L2_ROWS = 1 << 20, GROUPS = 16 };
+/* A stripe is `near` bytes of rows in blocks, or less; and where K is too long for that, so many
+ * groups of rows at least, for each of which the panels are read once. */
+enum { GROUPS = 16 };
 
 struct plan {
     int by_rows, by_panels;     /* threads: rows are cut in so many parts, panels in so many */
@@ -92,7 +92,7 @@ static struct plan plan_of(const struct micro *m, const struct product *p, int t
     s.blocks = ceil_div(round_up(p->K, 32), m->block);
     s.depth = s.blocks;
     size_t block = micro_block_bytes(m);
-    int most = (int)(L2_ROWS / block);                      /* blocks of rows that fit */
+    int most = (int)((size_t)m->near / block);              /* blocks of rows that fit */
     int mine = ceil_div(s.groups, s.by_rows);
     if ((size_t)mine * (size_t)s.blocks > (size_t)most) {
         int deep = most / GROUPS > 0 ? most / GROUPS : 1;

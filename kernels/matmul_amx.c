@@ -139,8 +139,8 @@ static double peak(double seconds)
 TARGET_END
 
 const struct micro micro_amx = {
-    .name = "amx", .rows = ROWS, .block = BLOCK, .type = NUM_BF16, .tiled = 1,
-    .begin = begin, .end = end, .run = run, .peak = peak,
+    .name = "amx", .rows = ROWS, .block = BLOCK, .near = 1 << 20, .type = NUM_BF16,
+    .tiled = 1, .begin = begin, .end = end, .run = run, .peak = peak,
 };
 
 #endif

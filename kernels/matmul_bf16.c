@@ -84,7 +84,8 @@ static double peak(double seconds)
 TARGET_END
 
 const struct micro micro_avx512_bf16 = {
-    .name = "avx512_bf16", .rows = ROWS, .block = BLOCK, .type = NUM_BF16, .run = run, .peak = peak,
+    .name = "avx512_bf16", .rows = ROWS, .block = BLOCK, .near = 1 << 20, .type = NUM_BF16,
+    .run = run, .peak = peak,
 };
 
 #endif

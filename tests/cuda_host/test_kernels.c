@@ -562,6 +562,7 @@ static void plain_attend(const struct attending *w, int T, float *want)
 {
     const struct attention *a = &w->a;
     int d = a->d, H = a->heads, G = a->kv_heads;
+#pragma omp parallel for collapse(2)
     for (int t = 0; t < T; t++)
         for (int h = 0; h < H; h++) {
             double p[POOL], most = -INFINITY, sum = 0;

@@ -512,7 +512,7 @@ static inline float bf16(uint32_t h)
     return float_of_bits(h << 16);
 }
 
-/* D += A B. Nothing here can be out of bounds, and sanitizers would take ten times as long. */
+/* D += A B. Nothing here can be out of bounds; sanitizers would only take time. */
 __attribute__((no_sanitize("address", "undefined"))) static void
 add_product(float d[16][8], const float a[16][16], const float b[16][8])
 {

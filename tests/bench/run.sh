@@ -1,6 +1,6 @@
 #!/bin/sh
 # run.sh -- the figures of docs/performance.md, each beside the machine's own limit in the same run.
-# Wants a quiet machine and some minutes. The peer is tests/bench/compare_hf.py (torch, transformers).
+# Wants a quiet machine and some minutes. The peers: tests/bench/compare_hf.py (torch, transformers), compare_llamacpp.py.
 set -eu
 cd "$(dirname "$0")/../.."
 

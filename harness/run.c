@@ -374,7 +374,7 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
     if (n == 0)
         say_note("%s: nothing to ask, all %zu questions are answered", run->progress.what, s->n_order);
     else if (n < s->n_order)
-        say_note("%s: %zu questions to ask, %zu are answered", run->progress.what, n, s->n_order - n);
+        say_note("%s: %zu of %zu questions to ask, the others are answered", run->progress.what, n, s->n_order);
     struct prepare_job job = {
         .model = devices_model(run->devices, 0), .benchmark = s->benchmark, .dir = s->dir, .questions = &s->questions,
         .order = pending, .n = n, .prompts = set, .conversation = conversation,

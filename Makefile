@@ -236,16 +236,19 @@ FFMPEG_USERS := $(call objects,harness/frames.c tests/test_videos.c)
 $(FFMPEG_USERS): C_FLAGS += $(if $(filter 1,$(FFMPEG)),-DHAVE_FFMPEG)
 $(FFMPEG_USERS): $(B)/ffmpeg
 
+# One job for each processor where make was told nothing.
+JOBS = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
+
 deps:  #: install the libraries that are missing (as root, or through sudo)
 	@sh harness/deps.sh $(PACKAGES)
 
 demo: deps  #: run the whole suite on the two tiny checkpoints of demo/ and print the leaderboard
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@mkdir -p build
 	./llava-eval --suite all --data build/demo-data --db build/demo.db
 
 test: deps  #: all tests that need neither GPU nor network; SANITIZE=1 runs them under sanitizers
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory $(JOBS) check
 
 check: about $(B)/llava-eval $(B)/unit-tests $(B)/test-ops $(B)/cuda-host/test-ops $(B)/cuda-host/kernel-tests \
        $(B)/cuda-host/llava-eval $(B)/simulated-gpu $(B)/store-dump $(B)/faults.so $(B)/damage
@@ -256,7 +259,7 @@ test-gpu: $(B)/test-ops $(B)/llava-eval $(B)/store-dump  #: the same on a real G
 
 # What a GPU machine without the harness's libraries needs: build/tools/{test-ops,bench-engine}.
 engine-tools:  #: test-ops and the engine's bench, with nothing but the compilers, CUDA, libjpeg and sentencepiece
-	@$(MAKE) --no-print-directory B=build/tools JPEG_ONLY=1 build/tools/test-ops build/tools/bench-engine
+	@$(MAKE) --no-print-directory $(JOBS) B=build/tools JPEG_ONLY=1 build/tools/test-ops build/tools/bench-engine
 
 torture: all $(B)/store-dump $(B)/faults.so $(B)/damage  #: kill, starve and damage it: eight minutes
 	@rm -rf build/torture; mkdir -p build/torture

@@ -54,24 +54,23 @@ results/compare.c null-argument                    a worker without memory is no
 results/stats.c arrayIndexThenCheck                k is below n by the loop
 END
 
-for file in harness/*.c results/*.c benchmarks/*.c prompts/*.c engine/*.c engine/base/*.c; do
-    gcc -std=c11 -I. -D_GNU_SOURCE -fopenmp -O2 -fanalyzer -c "$file" -o /dev/null 2>&1 |
-        sed -n 's/^\([^ :]*\):[0-9]*:[0-9]*: warning: .*\[-Wanalyzer-\(.*\)\]$/\1 \2/p'
-done >"$out"
-cppcheck --enable=warning,portability -j2 -q -I. -D_GNU_SOURCE --std=c11 --template='{file} {id}' \
-    harness results benchmarks prompts engine kernels 2>&1 |
-    grep -E '^[a-z_0-9/]+\.(c|h|cc|inc) [a-zA-Z]+$' >>"$out"
-tidy() {                        # every second file, from the first or from the second
-    k=$1
-    for file in harness/*.c results/*.c benchmarks/*.c prompts/*.c engine/*.c engine/base/*.c kernels/*.c; do
-        k=$((k + 1))
-        [ $((k % 2)) = 0 ] || clang-tidy --quiet "$file" -- -std=c11 -I. -D_GNU_SOURCE -fopenmp -DDEMO_DIR='""' \
-            -Xclang -analyzer-config -Xclang mode=shallow 2>/dev/null
-    done | sed -n "s|^$PWD/\([^ :]*\):[0-9]*:[0-9]*: warning: .*\[\([^],]*\).*\]\$|\1 \2|p"
+each() {                        # COMMAND FILE...: the command with each file as $1, on all processors
+    command=$1; shift
+    printf '%s\n' "$@" | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" sh -c "$command" sh
 }
-tidy 0 >>"$out" &
-tidy 1 >>"$out"
-wait
+sources='harness/*.c results/*.c benchmarks/*.c prompts/*.c engine/*.c engine/base/*.c'
+
+# shellcheck disable=SC2086
+{
+    each 'gcc -std=c11 -I. -D_GNU_SOURCE -fopenmp -O2 -fanalyzer -c "$1" -o /dev/null 2>&1 |
+        sed -n "s/^\([^ :]*\):[0-9]*:[0-9]*: warning: .*\[-Wanalyzer-\(.*\)\]\$/\1 \2/p"' $sources
+    cppcheck --enable=warning,portability -j2 -q -I. -D_GNU_SOURCE --std=c11 --template='{file} {id}' \
+        harness results benchmarks prompts engine kernels 2>&1 |
+        grep -E '^[a-z_0-9/]+\.(c|h|cc|inc) [a-zA-Z]+$'
+    each 'clang-tidy --quiet "$1" -- -std=c11 -I. -D_GNU_SOURCE -fopenmp -DDEMO_DIR="\"\"" \
+            -Xclang -analyzer-config -Xclang mode=shallow 2>/dev/null |
+        sed -n "s|^$PWD/\([^ :]*\):[0-9]*:[0-9]*: warning: .*\[\([^],]*\).*\]\$|\1 \2|p"' $sources kernels/*.c
+} >"$out"
 new=$(sort -u "$out" | awk 'NR == FNR { known[$1 " " $2]; next } !(($1 " " $2) in known)' "$known" -)
 [ -z "$new" ] || { echo "new, neither mended nor explained in $0:"; echo "$new"; exit 1; }
 echo "$(sort -u "$out" | wc -l) known, none new"

@@ -123,17 +123,20 @@ run() {  # NAME
         -print_final_stats=1 "$B/fuzz/$1.seeds" >"$B/fuzz/$1.log" 2>&1 || status=$?
     { echo "processor time, shell and children:"; times; } >>"$B/fuzz/$1.log"
     [ $status = 0 ] || { tail -n 40 "$B/fuzz/$1.log"; exit 1; }
-    grep -E 'number_of_executed_units|peak_rss|^[0-9]+m' "$B/fuzz/$1.log"
+    sed -nE "/number_of_executed_units|peak_rss|^[0-9]+m/s/^/$1: /p" "$B/fuzz/$1.log"
 }
 
-for name in $names; do
-    [ "$name" != tokenizer ] || "${CLANG}" -x c++ -std=c++17 $flags -fsanitize=fuzzer-no-link -fno-sanitize=vptr -c engine/tokenizer.cc -o "$B/fuzz/tokenizer.cc.o"
-    [ "$name" != store ] || make -s "B=$B" "$B/results/schema.sql.c" "$B/results/schema_2.sql.c"
-    # shellcheck disable=SC2046,SC2086
-    "$CLANG" -std=c11 $flags -fsanitize=fuzzer -o "$B/fuzz/$name" "tests/fuzz/fuzz_$name.c" $(sources "$name") $base -lm
-    echo "$B/fuzz/$name"
-    if [ -n "$seconds" ]; then
-        seeds "$name"
-        (run "$name")
-    fi
-done
+if [ "$(echo "$names" | wc -w)" -gt 1 ]; then  # as many at a time as there are processors
+    printf '%s\n' $names | xargs -n 1 -P "$(getconf _NPROCESSORS_ONLN)" sh tests/fuzz/build.sh "$seconds"
+    exit
+fi
+name=$names
+[ "$name" != tokenizer ] || "${CLANG}" -x c++ -std=c++17 $flags -fsanitize=fuzzer-no-link -fno-sanitize=vptr -c engine/tokenizer.cc -o "$B/fuzz/tokenizer.cc.o"
+[ "$name" != store ] || make -s "B=$B" "$B/results/schema.sql.c" "$B/results/schema_2.sql.c"
+# shellcheck disable=SC2046,SC2086
+"$CLANG" -std=c11 $flags -fsanitize=fuzzer -o "$B/fuzz/$name" "tests/fuzz/fuzz_$name.c" $(sources "$name") $base -lm
+echo "$B/fuzz/$name"
+if [ -n "$seconds" ]; then
+    seeds "$name"
+    (run "$name")
+fi

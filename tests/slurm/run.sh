@@ -122,7 +122,7 @@ await 60 "shard 4 to go back into the queue" has_restarted 3
 
 await 900 "the array and its merge" is_gone "$merge"
 for log in out.db.shards/0.log out.db.shards/3.log; do  # in the middle of a benchmark, or behind it
-    grep -m 1 'the others are answered' $log || fail "$log: the second start did not go on"
+    grep -m 1 'are answered' $log || fail "$log: the second start did not go on"
 done
 "$program" leaderboard --db "$plain" >plain.table
 "$program" leaderboard --db out.db >merged.table

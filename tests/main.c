@@ -29,6 +29,7 @@ static struct test *tests, **tests_end = &tests;
 static struct outcome *outcome;
 static char root[ROOT_MAX];
 static unsigned time_limit_s = TIME_LIMIT_S;
+static volatile sig_atomic_t stopped;                       /* by this signal */
 
 /* A test may ask for more memory than there is: NULL, as without the sanitizer. */
 const char *__asan_default_options(void);
@@ -108,9 +109,23 @@ void check_skip(const char *why)
     snprintf(outcome->why, sizeof outcome->why, "%s", why);
 }
 
+static void stop(int number)
+{
+    stopped = number;
+}
+
+/* SIGINT and SIGTERM end the wait for a test, not the runner: it clears up first. */
+static void catch_stops(void (*how)(int))
+{
+    struct sigaction act = { .sa_handler = how };
+    sigaction(SIGINT, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+}
+
 /* The test's process; does not return. */
 static void run_here(const struct test *t, const char *folder)
 {
+    catch_stops(SIG_DFL);
     setpgid(0, 0);                                          /* its children end with it */
     alarm(time_limit_s);
     if (chdir(folder) != 0) {
@@ -142,9 +157,15 @@ static int run_one(const struct test *t, bool verbose)
     bool ended = pid > 0 && waitpid(pid, &status, 0) == pid;
     if (pid > 0)
         kill(-pid, SIGKILL);                                /* what it left running */
+    if (pid > 0 && !ended)
+        waitpid(pid, &status, 0);
     if (file_remove_all(folder, &e) != OK)
         fprintf(stderr, "%s\n", e.text);
 
+    if (stopped) {
+        catch_stops(SIG_DFL);
+        raise(stopped);
+    }
     if (!ended)
         perror(t->name);
     else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
@@ -183,6 +204,7 @@ int main(int argc, char **argv)
     }
     if (getenv("LLAVA_SLOW"))
         time_limit_s = SLOW_TIME_LIMIT_S;
+    catch_stops(stop);
     setvbuf(stdout, NULL, _IOLBF, 0);                       /* a crash must not lose lines */
     outcome = mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (outcome == MAP_FAILED) {

@@ -126,7 +126,7 @@ static enum status read_pair(const char *path, const struct question *proto, con
     size_t found = 0, number = 0;
     if (file_open(&file, path, ERR_DATA, e) != OK)
         return e->code;
-    const char *at = file.at ? file.at : "", *end = at + file.n;
+    const char *at = file.at, *end = at + file.n;
     if (file.n >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
         at += 3;
     while (at < end && e->code == OK) {

@@ -620,7 +620,7 @@ static reader *reader_of(const char *path, struct err *e)
 
     if (file_open(&file, path, ERR_DATA, e) != OK)
         return NULL;
-    const char *at = file.at ? file.at : "";
+    const char *at = file.at;
     size_t n = file.n;
     if (n >= 3 && !memcmp(at, "\xef\xbb\xbf", 3))
         at += 3, n -= 3;

@@ -74,7 +74,7 @@ static void read_sources(struct manifest *m, const char *path, bool *damaged)
         file_close(&f);
         return;
     }
-    const struct json *root = json_parse(m->arena, path, f.at ? f.at : "", f.n, &ignored);
+    const struct json *root = json_parse(m->arena, path, f.at, f.n, &ignored);
     const struct json *list = json_get(root, "sources");
     *damaged = !root || json_get_int(root, "version", 0) != VERSION_1;
     if (!*damaged && list && list->type == JSON_ARRAY)
@@ -103,14 +103,14 @@ static void read_sums(struct manifest *m, const char *path)
 {
     struct err ignored = { 0 };
     struct file f;
-    if (file_open(&f, path, ERR_DATA, &ignored) == OK && f.n && f.n <= SUMS_LIMIT)
+    if (file_open(&f, path, ERR_DATA, &ignored) == OK && f.n <= SUMS_LIMIT)
         for (const char *at = f.at, *end = f.at + f.n; at < end;) {
             const char *line_end = memchr(at, '\n', (size_t)(end - at));
             size_t n = (size_t)((line_end ? line_end : end) - at);
             if (line_end && n > 66 && at[64] == ' ' && (at[65] == ' ' || at[65] == '*'))
                 manifest_add_file(m, arena_strn(m->arena, at + 66, n - 66),
                                   arena_strn(m->arena, at, 64));
-            at += n + 1;
+            at = line_end ? line_end + 1 : end;
         }
     file_close(&f);
 }

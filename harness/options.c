@@ -511,7 +511,7 @@ static enum status add_ids(struct options *o, const char *value, struct err *e)
         if (f.n > IDS_FILE_LIMIT)
             err_set(e, ERR_USAGE, "%s: %zu bytes are too many for a list of ids", value + 1, f.n);
         else
-            each_word(o, arena_strn(&o->arena, f.at ? f.at : "", f.n), "\n", add_id, e);
+            each_word(o, arena_strn(&o->arena, f.at, f.n), "\n", add_id, e);
         file_close(&f);
     }
     if (e->code == OK && o->n_ids == 0)

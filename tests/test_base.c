@@ -358,7 +358,7 @@ TEST(file_open_says_what_is_wrong)
     err_clear(&e);
     CHECK_OK(file_write("empty", NULL, 0, &e), e);
     CHECK_OK(file_open(&f, "empty", ERR_DATA, &e), e);
-    CHECK(f.n == 0 && f.at == NULL);
+    CHECK(f.n == 0 && f.at != NULL);
     file_close(&f);
     CHECK_INT(file_size("empty"), 0);
     CHECK_INT(file_size("absent"), -1);

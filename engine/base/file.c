@@ -25,7 +25,9 @@ enum status file_open(struct file *f, const char *path, enum status code, struct
     else if (!S_ISREG(st.st_mode))
         err_set(e, code, "%s: is %s, expected a file", path,
                 S_ISDIR(st.st_mode) ? "a folder" : "no regular file");
-    else if (st.st_size > 0) {
+    else if (st.st_size == 0)
+        f->at = "";                                         /* nothing to map, but to point at */
+    else {
         void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (at == MAP_FAILED)
             err_set(e, errno == ENOMEM ? ERR_MEMORY : code, "%s: cannot map %lld bytes: %s", path,
@@ -39,7 +41,7 @@ enum status file_open(struct file *f, const char *path, enum status code, struct
 
 void file_close(struct file *f)
 {
-    if (f->at)
+    if (f->n)
         munmap((void *)(uintptr_t)f->at, f->n);             /* the cast takes const away */
     *f = (struct file){ 0 };
 }

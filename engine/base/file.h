@@ -6,7 +6,7 @@
 #include "engine/base/arena.h"
 
 struct file {
-    const char *at;             /* n bytes, read-only; not NUL-terminated; NULL when n is 0 */
+    const char *at;             /* n bytes, read-only; not NUL-terminated; never NULL once opened */
     size_t n;
 };
 

@@ -377,8 +377,7 @@ bool json_get_bool(const struct json *o, const char *key, bool otherwise)
 
 static struct reader reader_of(struct json_items *it, struct arena *a)
 {
-    return (struct reader){ it->at, it->end, it->file.at ? it->file.at : it->at, it->path, 0, a,
-                            it->e };
+    return (struct reader){ it->at, it->end, it->file.at, it->path, 0, a, it->e };
 }
 
 /* Passes over the members of the outermost object up to the value of `member`, or, when that is
@@ -431,7 +430,7 @@ enum status json_items_open(struct json_items *it, const char *path, const char 
     *it = (struct json_items){ .scratch = scratch, .e = e, .path = path, .done = true };
     if (file_open(&it->file, path, ERR_DATA, e) != OK)
         return e->code;
-    const char *start = it->file.at ? it->file.at : "";
+    const char *start = it->file.at;
     it->end = start + it->file.n;
     it->at = behind_mark(start, it->end);
     struct reader r = reader_of(it, NULL);
@@ -539,7 +538,7 @@ enum status jsonl_open(struct jsonl *in, struct arena *a, struct err *e, const c
     if (e->code != OK || file_open(&in->file, path, ERR_DATA, e) != OK)
         return e->code;
     in->opened = true;
-    in->at = in->file.at ? in->file.at : "";
+    in->at = in->file.at;
     in->end = in->at + in->file.n;
     in->at = behind_mark(in->at, in->end);
     return OK;

@@ -252,6 +252,9 @@ enum status results_migrate(struct results *r, bool may_write, struct err *e)
     if (id != APPLICATION_ID && (version || tables))
         return err_set(e, ERR_DATA, "%s: an SQLite database, but not a llava-eval store: name "
                        "another with --db", r->path);
+    if (version < 0 || (version == 0 && tables))
+        return err_set(e, ERR_DATA, "%s: says that it is a llava-eval store of version %lld, which "
+                       "none is: it is damaged", r->path, (long long)version);
     if (version > VERSION)
         return err_set(e, ERR_DATA, "%s: made by a newer llava-eval (store version %lld, this "
                        "program knows up to %d)", r->path, (long long)version, (int)VERSION);

@@ -192,6 +192,16 @@ TEST(results_refuse_a_newer_store)
     check_refused("made by a newer llava-eval (store version 99, this program knows up to 2)");
 }
 
+TEST(results_refuse_a_store_of_no_version)
+{
+    struct err e = { 0 };
+    results_close(open_store(RESULTS_WRITE, &e));
+    ask("PRAGMA user_version = -150994942");
+    check_refused("a llava-eval store of version -150994942, which none is: it is damaged");
+    ask("PRAGMA user_version = 0");
+    check_refused("a llava-eval store of version 0, which none is: it is damaged");
+}
+
 /* Reads all there is to read. */
 static void read_all(struct results *r)
 {

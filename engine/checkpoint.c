@@ -267,33 +267,43 @@ static enum status refuse_tower(const char *path, const char *name, struct err *
     return OK;
 }
 
-/* Decides which tower counts, reads its tensors, fills the tower's part of the config. */
-static enum status find_tower(struct checkpoint *c, const struct llava_options *o, struct err *e)
+static const char *tower_name(const struct checkpoint *c)
 {
-    const struct json *vision = json_get(c->json, "vision_config");
-    const char *name = json_get_str(c->json, "mm_vision_tower",
-                                    json_get_str(c->json, "vision_tower", ""));
-    const char *described = c->config_path;
-    struct tower_config *t = &c->config.tower;
+    return json_get_str(c->json, "mm_vision_tower", json_get_str(c->json, "vision_tower", ""));
+}
+
+/* Which tower counts. False: one that stands apart, and it is nowhere. */
+static bool choose_tower(struct checkpoint *c, const struct llava_options *o)
+{
     bool inside = source_find(&c->own, "vision_model.embeddings.class_embedding");
     bool unfrozen = json_get_bool(c->json, "unfreeze_mm_vision_tower", false) ||
                     c->layout == LLAVA_HF;
 
-    if (refuse_tower(c->config_path, name, e) != OK)
-        return e->code;
     if (!c->random && !(inside && unfrozen)) {
-        c->tower = o->vision_tower ? arena_str(&c->arena, o->vision_tower) : tower_beside(c, name);
-        if (!c->tower && !inside)
-            return err_set(e, ERR_CHECKPOINT,
-                           "%s: needs the vision tower \"%.150s\", which is not beside "
-                           "it: fetch it, or give its folder with --vision-tower", c->path,
-                           *name ? name : "(not named)");
-        if (!c->tower)
+        c->tower = o->vision_tower ? arena_str(&c->arena, o->vision_tower)
+                                   : tower_beside(c, tower_name(c));
+        if (!c->tower && inside)
             c->note = "the copy inside the checkpoint is used; the original would read the tower "
                       "that config.json names";
     } else if (o->vision_tower && !c->random)
         c->note = "the checkpoint holds a tower that was trained with it; --vision-tower is not "
                   "used";
+    return c->random || c->tower || inside;
+}
+
+/* Decides which tower counts, reads its tensors, fills the tower's part of the config. */
+static enum status find_tower(struct checkpoint *c, const struct llava_options *o, struct err *e)
+{
+    const struct json *vision = json_get(c->json, "vision_config");
+    const char *name = tower_name(c), *described = c->config_path;
+    struct tower_config *t = &c->config.tower;
+
+    if (refuse_tower(c->config_path, name, e) != OK)
+        return e->code;
+    if (!choose_tower(c, o))
+        return err_set(e, ERR_CHECKPOINT, "%s: needs the vision tower \"%.150s\", which is not beside "
+                       "it: fetch it, or give its folder with --vision-tower", c->path,
+                       *name ? name : "(not named)");
 
     bool found = true;
     if (c->tower && source_read_folder(&c->apart, &c->files, c->tower, &found, e) == OK && !found)
@@ -616,8 +626,8 @@ static enum status merge(struct checkpoint *c, bool dry, struct err *e)
 
 /* ---- the whole ------------------------------------------------------------------------------ */
 
-enum status checkpoint_load(struct checkpoint *c, const struct llava_options *o, bool dry,
-                            struct err *e)
+/* config.json and the tensors that lie in the folder itself, and in its base's. */
+static enum status read_folder(struct checkpoint *c, const struct llava_options *o, struct err *e)
 {
     if (find_config(c, e) != OK)
         return e->code;
@@ -629,8 +639,16 @@ enum status checkpoint_load(struct checkpoint *c, const struct llava_options *o,
     const char *generation = join(c, c->path, "generation_config.json");
     if (config_read(&c->config, c->json, c->config_path,
                     c->random ? NULL : read_json_file(&c->arena, generation, NULL, e), e) != OK ||
-        find_base(c, o, e) != OK || (!c->random && read_own(c, e) != OK) ||
-        find_tower(c, o, e) != OK || find_tokenizer(c, e) != OK || check_connector(c, e) != OK)
+        find_base(c, o, e) != OK || c->random)
+        return e->code;
+    return read_own(c, e);
+}
+
+enum status checkpoint_load(struct checkpoint *c, const struct llava_options *o, bool dry,
+                            struct err *e)
+{
+    if (read_folder(c, o, e) != OK || find_tower(c, o, e) != OK || find_tokenizer(c, e) != OK ||
+        check_connector(c, e) != OK)
         return e->code;
     list_needs(c);
     if (c->arena.failed)
@@ -673,6 +691,25 @@ enum status checkpoint_open(struct checkpoint **out, const char *path,
         *out = NULL;
     }
     return e->code;
+}
+
+char *checkpoint_missing_tower(const char *path, const struct llava_options *o)
+{
+    struct err ignored = { 0 };                             /* opening it will say the same */
+    struct tower_config t;
+    char *name = NULL;
+    struct checkpoint *c = checkpoint_new(path, o, &ignored);
+
+    if (c && read_folder(c, o, &ignored) == OK && !choose_tower(c, o) &&
+        refuse_tower(c->config_path, tower_name(c), &ignored) == OK) {
+        const char *base = tower_base(c, tower_name(c));
+        bool published = !strncmp(base, "clip-", 5) && config_known_tower(&t, base);
+        const char *id = published ? arena_fmt(&c->arena, "openai/%s", base) : tower_name(c);
+        if (!c->arena.failed && *id)
+            name = strdup(id);
+    }
+    checkpoint_close(c);
+    return name;
 }
 
 void checkpoint_close(struct checkpoint *c)

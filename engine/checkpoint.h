@@ -21,6 +21,7 @@ struct checkpoint;
 enum status checkpoint_open(struct checkpoint **out, const char *path,
                             const struct llava_options *o, struct err *e);
 void checkpoint_close(struct checkpoint *c);                /* views die with it; NULL is fine */
+char *checkpoint_missing_tower(const char *path, const struct llava_options *o);    /* llava.h */
 
 const struct model_config *checkpoint_config(const struct checkpoint *c);
 const char *checkpoint_layout(const struct checkpoint *c);      /* "llava", "llava-hf", ... */

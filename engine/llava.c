@@ -369,6 +369,11 @@ const struct llava_info *llava_info(const struct llava *m)
     return &m->info;
 }
 
+char *llava_missing_tower(const char *path, const struct llava_options *o)
+{
+    return checkpoint_missing_tower(path, o);
+}
+
 enum status llava_inspect(const char *path, const struct llava_options *o, bool json, char **text,
                           struct err *e)
 {

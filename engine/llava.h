@@ -61,6 +61,11 @@ const struct llava_info *llava_info(const struct llava *m); /* lives as long as 
 enum status llava_inspect(const char *checkpoint, const struct llava_options *o, bool json,
                           char **text, struct err *e);
 
+/* The vision tower that a checkpoint needs and that is nowhere beside it, by the name that a hub has it
+ * under: "openai/clip-vit-large-patch14-336", or what config.json calls it. NULL where none is missing,
+ * or none can be told: llava_open says why. The caller frees it. */
+char *llava_missing_tower(const char *checkpoint, const struct llava_options *o);
+
 /* Host work. The caller frees *ids. An image slot is the id LLAVA_IMAGE; the prompt holds it as
  * "<image>" (or "<im_start><image><im_end>"). */
 enum { LLAVA_IMAGE = -200 };

@@ -7,6 +7,7 @@
 #define HARNESS_FETCH_H
 
 #include "benchmarks/benchmark.h"
+#include "engine/llava.h"
 #include "harness/options.h"
 
 struct fetch_state {
@@ -34,5 +35,11 @@ enum status fetch_benchmark(const struct options *o, const struct benchmark *b, 
 /* A checkpoint by hub name or path: a folder that exists as it is; else the Hugging Face cache,
  * else our own cache, else (unless o->offline) a download into our cache. The path in the arena. */
 enum status hub_find(struct options *o, const char *path_or_id, const char **path, struct err *e);
+
+/* hub_find() for a model and for what it stands on: fills m->model_base and m->vision_tower, from the
+ * options or, where config.json names a tower that is not beside it, from the same places. `inspect`
+ * downloads no tower, since it says what is missing. */
+enum status hub_find_model(struct options *o, const char *path_or_id, struct llava_options *m,
+                           const char **path, struct err *e);
 
 #endif

@@ -361,27 +361,64 @@ static enum status download(struct options *o, const char *id, const char *final
     return e->code;
 }
 
+static const char *in_a_cache(struct options *o, const char *id, const char *own)
+{
+    const char *cached = in_hub_cache(o, id);
+    return cached ? cached : file_is_dir(own) ? own : NULL;
+}
+
+static const char *own_place(struct options *o, const char *id)
+{
+    return arena_fmt(&o->arena, "%s/models/%s", o->cache_dir, with_dashes(&o->arena, id));
+}
+
 enum status hub_find(struct options *o, const char *path_or_id, const char **path, struct err *e)
 {
-    struct arena *a = &o->arena;
     *path = path_or_id;
     if (file_exists(path_or_id))
         return OK;
     if (!is_hub_id(path_or_id))
         return err_set(e, ERR_CHECKPOINT, "%s: there is no such folder", path_or_id);
-    const char *final = arena_fmt(a, "%s/models/%s", o->cache_dir, with_dashes(a, path_or_id));
-    const char *cached = in_hub_cache(o, path_or_id);
-    if (!cached && file_is_dir(final))
-        cached = final;
-    *path = cached ? cached : final;
+    const char *own = own_place(o, path_or_id), *cached = in_a_cache(o, path_or_id, own);
+    *path = cached ? cached : own;
     if (cached)
         say_detail("%s: from %s", path_or_id, cached);
     else if (o->hub_offline)
         err_set(e, ERR_CHECKPOINT, "%s: neither a folder here nor in %s or %s/models, and offline",
                 path_or_id, o->hf_hub_cache, o->cache_dir);
     else
-        download(o, path_or_id, final, e);
-    if (a->failed)
+        download(o, path_or_id, own, e);
+    if (o->arena.failed)
         err_set(e, ERR_MEMORY, "%s: no memory", path_or_id);
     return e->code;
+}
+
+/* The tower that stands apart, and not beside the checkpoint. */
+static enum status find_tower(struct options *o, const char *checkpoint, struct llava_options *m,
+                              struct err *e)
+{
+    char *missing = llava_missing_tower(checkpoint, m);
+    const char *id = missing ? arena_str(&o->arena, missing) : "";
+    free(missing);
+    if (!is_hub_id(id))                                     /* none, or a folder of somebody else's */
+        return OK;
+    if (!strcmp(o->verb, "inspect"))
+        m->vision_tower = in_a_cache(o, id, own_place(o, id));
+    else if (hub_find(o, id, &m->vision_tower, e) != OK)
+        err_in(e, "%s needs its vision tower (or --vision-tower FOLDER)", checkpoint);
+    return e->code;
+}
+
+enum status hub_find_model(struct options *o, const char *path_or_id, struct llava_options *m,
+                           const char **path, struct err *e)
+{
+    m->model_base = o->model_base;
+    m->vision_tower = o->vision_tower;
+    if (hub_find(o, path_or_id, path, e) != OK)
+        return e->code;
+    if (o->model_base && hub_find(o, o->model_base, &m->model_base, e) != OK)
+        return err_in(e, "--model-base");
+    if (o->vision_tower)
+        return hub_find(o, o->vision_tower, &m->vision_tower, e) == OK ? OK : err_in(e, "--vision-tower");
+    return file_is_dir(*path) ? find_tower(o, *path, m, e) : OK;
 }

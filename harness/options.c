@@ -174,10 +174,11 @@ static const struct option_text {
       MODEL | FETCH | JUDGE | EXPORT, G_MODEL,
       "a checkpoint; may be given several times. LABEL: its name in tables, enough for judge and "
       "export" },
-    { "model-base", NULL, 0, "PATH", TEXT, AT(model_base), 0, 0, MODEL, G_MODEL,
+    { "model-base", NULL, 0, "PATH|HUB_ID", TEXT, AT(model_base), 0, 0, MODEL, G_MODEL,
       "the language model below a LoRA or a connector" },
-    { "vision-tower", NULL, 0, "PATH", TEXT, AT(vision_tower), 0, 0, MODEL, G_MODEL,
-      "a CLIP tower that stands apart from the checkpoint" },
+    { "vision-tower", NULL, 0, "PATH|HUB_ID", TEXT, AT(vision_tower), 0, 0, MODEL, G_MODEL,
+      "a CLIP tower that stands apart from the checkpoint; by default the one its config.json names, "
+      "beside it, in a cache, or from the hub" },
     { "device", NULL, 0, "auto|cpu|cuda[:N,...]", TEXT, AT(device), 0, 0, RUN | ASK | BENCH, G_MODEL,
       "where it runs: auto takes the GPU if there is one; run shares its work among several" },
     { "dtype", NULL, 0, "auto|fp16|bf16|fp32|fp8", ONE_OF, AT(dtype), 0, 0, RUN | ASK | BENCH, G_MODEL,

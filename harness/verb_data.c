@@ -41,6 +41,7 @@ enum status verb_fetch(struct options *o, struct err *e)
         struct err one = { 0 };
         struct fetch_state state = { 0 };
         const char *path = NULL;
+        struct llava_options apart = { 0 };
         if (run_stopped() != OK)
             return err_set(e, run_stopped(), "stopped by a signal; the same command goes on where it "
                            "stopped");
@@ -53,7 +54,8 @@ enum status verb_fetch(struct options *o, struct err *e)
                        state.official ? "" : "\tnot the official files");
             if (one.code != OK)
                 err_in(&one, "%s:%s", item->benchmark, item->split);
-        } else if (hub_find(o, o->models[i - o->n_suite].path, &path, &one) == OK && !o->dry_run) {
+        } else if (hub_find_model(o, o->models[i - o->n_suite].path, &apart, &path, &one) == OK &&
+                   !o->dry_run) {
             printf("%s\t%s\n", o->models[i - o->n_suite].path, path);
         }
         if (one.code == OK)

@@ -27,6 +27,10 @@ static enum status open_model(struct options *o, bool timeline, struct llava **m
 {
     const char *path = NULL;
     bool random_weights = o->random_weights != NULL;        /* bench's alone */
+    struct llava_options lo = {
+        .device = o->device, .dtype = o->dtype, .batch_tokens = o->batch_tokens,
+        .random_weights = random_weights, .simd = o->simd, .timeline = timeline,
+    };
 
     *m = NULL;
     if (o->n_models > 1)
@@ -34,7 +38,7 @@ static enum status open_model(struct options *o, bool timeline, struct llava **m
     if (random_weights)
         path = o->random_weights;
     else if (o->n_models == 1) {
-        if (hub_find(o, o->models[0].path, &path, e) != OK)
+        if (hub_find_model(o, o->models[0].path, &lo, &path, e) != OK)
             return e->code;
     } else if (o->demo_dir) {
         path = path_join(&o->arena, o->demo_dir, "checkpoints/tiny-mlp");
@@ -42,11 +46,6 @@ static enum status open_model(struct options *o, bool timeline, struct llava **m
     } else {
         return err_set(e, ERR_USAGE, "%s needs --model PATH|HUB_ID", o->verb);
     }
-    struct llava_options lo = {
-        .device = o->device, .dtype = o->dtype, .model_base = o->model_base,
-        .vision_tower = o->vision_tower, .batch_tokens = o->batch_tokens,
-        .random_weights = random_weights, .simd = o->simd, .timeline = timeline,
-    };
     if (llava_open(m, path, &lo, e) == OK && llava_info(*m)->device_note)
         say_note("%s", llava_info(*m)->device_note);
     return e->code;
@@ -234,9 +233,9 @@ enum status verb_inspect(struct options *o, struct err *e)
         const char *name = i < o->n_models ? o->models[i].path : o->words[i - o->n_models];
         const char *path;
         char *text = NULL;
-        struct llava_options lo = { .model_base = o->model_base, .vision_tower = o->vision_tower };
+        struct llava_options lo = { 0 };
 
-        if (hub_find(o, name, &path, e) != OK)
+        if (hub_find_model(o, name, &lo, &path, e) != OK)
             break;
         llava_inspect(path, &lo, o->json, &text, e);
         if (text)

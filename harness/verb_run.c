@@ -113,14 +113,12 @@ static enum status run_model(struct options *o, const struct model_choice *choic
     const char *path;
     enum status first = OK;
 
-    if (hub_find(o, choice->path, &path, e) != OK)
-        return e->code;
     struct llava_options lo = {
-        .device = o->device, .dtype = o->dtype, .model_base = o->model_base,
-        .vision_tower = o->vision_tower, .batch_tokens = o->batch_tokens, .simd = o->simd,
+        .device = o->device, .dtype = o->dtype, .batch_tokens = o->batch_tokens, .simd = o->simd,
         .timeline = o->verbose > 0,
     };
-    if (devices_open(&d, path, &lo, e) != OK)
+    if (hub_find_model(o, choice->path, &lo, &path, e) != OK ||
+        devices_open(&d, path, &lo, e) != OK)
         return e->code;
     const struct llava_info *info = llava_info(devices_model(d, 0));
     if (info->device_note)

@@ -11,6 +11,7 @@
 #include "tests/check.h"
 #include "tests/fixture.h"
 #include "tests/httpd.h"
+#include "tests/made.h"
 
 #define COMMIT "1234567890abcdef1234567890abcdef12345678"
 static const char config[] = "{\"model_type\": \"llava\"}\n", weights[] = "tensors, tensors, tensors";
@@ -171,6 +172,69 @@ TEST(hub_finds_what_the_hubs_own_tools_keep)
     CHECK_OK(hub_find(&o, "org/tiny", &path, &e), e);
     CHECK_STR(path, "org/tiny");
     options_free(&o);
+}
+
+#define LANGUAGE "\"hidden_size\": 24, \"intermediate_size\": 40, \"num_hidden_layers\": 2, " \
+    "\"num_attention_heads\": 3, \"vocab_size\": 32, \"max_position_embeddings\": 512, "
+
+static void put_checkpoint(const char *tower)               /* as far as a tower is looked for: mine/ */
+{
+    char text[600];
+    struct made m;
+    made_open(&m);
+    made_add(&m, "lm_head.weight", "lm_head.weight", "F16", 2, (int[]){ 32, 24 });
+    put("mine/config.json", "{}");
+    made_safetensors(&m, "mine/model.safetensors");
+    made_close(&m);
+    snprintf(text, sizeof text, "{\"model_type\": \"llava\", \"architectures\": "
+             "[\"LlavaLlamaForCausalLM\"], " LANGUAGE "\"mm_vision_tower\": \"%s\"}", tower);
+    put("mine/config.json", text);
+}
+
+TEST(hub_finds_the_tower_that_a_checkpoint_names)
+{
+    struct hub hub = { .downloads = 0 };
+    struct httpd *s = httpd_start(serve_hub, &hub);
+    struct options o = options_at(s);
+    struct llava_options m = { 0 };
+    struct err e = { 0 };
+    const char *path;
+
+    put_checkpoint("/home/somebody/clip-vit-large-patch14-336/");
+    o.verb = "run";
+    o.hub_offline = true;
+    CHECK_INT(hub_find_model(&o, "mine", &m, &path, &e), ERR_CHECKPOINT);
+    CHECK_STR(e.text, "mine needs its vision tower (or --vision-tower FOLDER): "
+              "openai/clip-vit-large-patch14-336: neither a folder here nor in hub or cache/models, "
+              "and offline");
+    o.verb = "inspect";                                     /* says itself what is missing */
+    err_clear(&e);
+    CHECK_OK(hub_find_model(&o, "mine", &m, &path, &e), e);
+    CHECK(!m.vision_tower);
+    put("cache/models/openai--clip-vit-large-patch14-336/config.json", config);
+    CHECK_OK(hub_find_model(&o, "mine", &m, &path, &e), e);
+    CHECK_STR(m.vision_tower, "cache/models/openai--clip-vit-large-patch14-336");
+
+    put_checkpoint("org/tiny");
+    o.verb = "run";
+    o.hub_offline = false;
+    CHECK_OK(hub_find_model(&o, "mine", &m, &path, &e), e);
+    CHECK_STR(path, "mine");
+    CHECK_STR(m.vision_tower, "cache/models/org--tiny");
+    CHECK_INT(hub.downloads, 2);
+
+    put_checkpoint("google/siglip-base");                   /* is not run: not downloaded either */
+    CHECK_OK(hub_find_model(&o, "mine", &m, &path, &e), e);
+    CHECK(!m.vision_tower);
+    o.vision_tower = o.model_base = "org/tiny";
+    CHECK_OK(hub_find_model(&o, "mine", &m, &path, &e), e);
+    CHECK_STR(m.vision_tower, "cache/models/org--tiny");
+    CHECK_STR(m.model_base, "cache/models/org--tiny");
+    o.model_base = "no such folder";
+    CHECK_INT(hub_find_model(&o, "mine", &m, &path, &e), ERR_CHECKPOINT);
+    CHECK_STR(e.text, "--model-base: no such folder: there is no such folder");
+    options_free(&o);
+    httpd_stop(s);
 }
 
 TEST(sha1_is_the_standards)

@@ -152,7 +152,7 @@ $(B)/bench-engine: $(call objects,tests/bench/bench_engine.c harness/ahead.c har
 $(B)/cuda-host/test-ops: $(HOST_OPS) $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a
 	$(LINK) $^ $(LIBS_HOST) $(LDLIBS)
 
-$(B)/cuda-host/kernel-tests: $(HOST_TESTS) $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a
+$(B)/cuda-host/kernel-tests: $(HOST_TESTS) $(B)/harness/devices.c.o $(B)/tests/main.c.o $(CUDA_HOST) $(B)/libllava.a
 	$(LINK) $^ $(LIBS_HOST) $(LDLIBS)
 
 $(B)/cuda-host/llava-eval: $(HARNESS) $(CUDA_HOST) $(B)/libllava.a
@@ -261,7 +261,7 @@ test-gpu: $(B)/test-ops $(B)/llava-eval $(B)/store-dump  #: the same on a real G
 engine-tools:  #: test-ops and the engine's bench, with nothing but the compilers, CUDA, libjpeg and sentencepiece
 	@$(MAKE) --no-print-directory $(JOBS) B=build/tools JPEG_ONLY=1 build/tools/test-ops build/tools/bench-engine
 
-torture: all $(B)/store-dump $(B)/faults.so $(B)/damage  #: kill, starve and damage it: eight minutes
+torture: all $(B)/store-dump $(B)/faults.so $(B)/damage  #: kill, starve and damage it: seven minutes
 	@rm -rf build/torture; mkdir -p build/torture
 	@cd build/torture && ROOT=$(CURDIR) PROGRAM=$(CURDIR)/$(B)/llava-eval B=$(CURDIR)/$(B) HOME=$(CURDIR)/build/torture \
 	    XDG_CACHE_HOME=$(CURDIR)/build/torture/cache sh $(CURDIR)/tests/faults/torture.sh full
@@ -272,7 +272,7 @@ fuzz:  #: build the fuzz targets (clang) into build/fuzz
 bench: all  #: time the parts against the machine's limits; figures go to docs/performance.md by hand
 	@sh tests/bench/run.sh
 
-man: all
+man: all  #: write docs/llava-eval.1 again
 	./llava-eval help --man > docs/llava-eval.1
 
 install: all  #: into $(prefix): program, demo, manual page, completion
@@ -294,7 +294,7 @@ clean:  #: remove everything that was built, the demo's store included
 	rm -rf build llava-eval
 
 help:  #: this list
-	@sed -n 's/^\([a-z]*\):.*#: /  make \1\t/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*#: /  make \1\t/p' Makefile | expand -t 20
 
 FORCE:
 

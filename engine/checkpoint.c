@@ -809,6 +809,18 @@ static enum status hash_tensors(const struct checkpoint *c, unsigned char (*hash
     return OK;
 }
 
+/* What the config decides of a reply and no tensor's shape does. */
+static int config_line(char out[500], const struct model_config *c)
+{
+    const struct tower_config *t = &c->tower;
+    const struct language_config *l = &c->language;
+    return snprintf(out, 500, "tower %d heads %d layers %d patch %d class %d eps %.9g pad %d; language "
+                    "%d/%d heads eps %.9g theta %.9g eos %d positions %d cut %d marks %d\n", t->heads,
+                    t->run_layers, t->side, t->patch, t->keep_class, (double)t->eps, c->pad, l->heads,
+                    l->kv_heads, (double)l->eps, (double)l->theta, l->eos, l->max_positions, l->cut_at,
+                    c->use_im_start_end);
+}
+
 enum status checkpoint_hash(struct checkpoint *c, char out[65], struct err *e)
 {
     struct sha256 s;
@@ -822,6 +834,7 @@ enum status checkpoint_hash(struct checkpoint *c, char out[65], struct err *e)
     sha256_init(&s);
     if (c->random)
         sha256_add(&s, c->config_text, strlen(c->config_text));
+    sha256_add(&s, line, (size_t)config_line(line, &c->config));
     for (size_t i = 0; i < c->n_need; i++) {
         const struct need *n = &c->need[i];
         int k = snprintf(line, sizeof line, "%s %s %s\n", n->name,

@@ -37,8 +37,9 @@ bool checkpoint_has(const struct checkpoint *c, const char *name);
  * again), so that loading holds the packed weights and not the files too. */
 void checkpoint_release(const struct checkpoint *c, const char *name);
 
-/* Hex SHA-256 over all tensors that the model uses, in name order: a line of name, dtype and shape,
- * then the SHA-256 of its bytes. Random weights: of config and names. The bytes are read in the order
+/* Hex SHA-256 over what of the config changes replies, and over all tensors that the model uses, in name
+ * order: a line of name, dtype and shape, then the SHA-256 of its bytes. Random weights: of config.json
+ * and names. The bytes are read in the order
  * in which a model is loaded: run beside loading, the two share one reading of the files. */
 enum status checkpoint_hash(struct checkpoint *c, char out[65], struct err *e);
 

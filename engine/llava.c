@@ -97,6 +97,20 @@ static void *hash_weights(void *user)
     return NULL;
 }
 
+/* Other ids of the same text are another model, too. */
+static void add_tokenizer(const struct llava *m, char hex[SHA256_HEX])
+{
+    unsigned char hash[SHA256_SIZE];
+    struct sha256 s;
+
+    tokenizer_hash(m->tokenizer, hash);
+    sha256_init(&s);
+    sha256_add(&s, hex, strlen(hex));
+    sha256_add(&s, hash, sizeof hash);
+    sha256_end(&s, hash);
+    sha256_hex(hash, hex);
+}
+
 static void close_parts(struct llava *m)
 {
     scheduler_close(&m->scheduler);
@@ -312,6 +326,8 @@ enum status llava_open(struct llava **out, const char *path, const struct llava_
         hash_weights(&h);
     if (h.e.code != OK)
         err_set(e, h.e.code, "%s", h.e.text);
+    else if (!known && m->tokenizer)
+        add_tokenizer(m, m->info.weights_sha256);
     fill_info(m, path, &why_not_gpu);
     if (m->arena.failed)
         err_set(e, ERR_MEMORY, "no memory for a model's description");

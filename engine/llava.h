@@ -43,7 +43,8 @@ struct llava_info {
     const char *device, *dtype; /* as they run: "cpu avx512_bf16", "bf16" */
     const char *device_note;    /* "auto" found no GPU, though the build has CUDA: why; or NULL */
     const char *dtype_note;     /* what the dtype costs, for the provenance of a score; or NULL */
-    char weights_sha256[65];    /* of names, shapes and bytes of every tensor that is used */
+    char weights_sha256[65];    /* of every tensor that is used, of what config.json decides of replies, */
+                                /* and of the tokenizer */
     bool has_projector_type;    /* config.json names its connector (written since LLaVA v1.1) */
     bool use_im_start_end;
     int hidden, layers, heads, kv_heads, ffn, vocabulary, image_tokens, image_side, max_positions;

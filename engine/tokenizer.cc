@@ -8,6 +8,7 @@ extern "C" {
 #include "engine/tokenizer.h"
 #include "engine/base/file.h"
 #include "engine/base/json.h"
+#include "engine/base/sha256.h"
 #include "engine/base/str.h"
 #include "engine/base/utf8.h"
 }
@@ -41,6 +42,7 @@ struct tokenizer {              /* immutable after open */
     int size = 0;
     int32_t bos = 1, eos = 2;
     bool clean_up = false;      /* clean_up_tokenization_spaces */
+    unsigned char hash[SHA256_SIZE] = {};
 };
 
 namespace {
@@ -411,12 +413,27 @@ std::string decode(const struct tokenizer *t, const int32_t *ids, size_t n)
     return out;
 }
 
+void hash_specials(struct tokenizer *t, struct sha256 *sha)
+{
+    for (const struct special &s : t->specials) {
+        std::string line = std::to_string(s.id) + (s.skipped ? " skipped" : "") +
+                           (s.strip_left ? " lstrip" : "") + (s.strip_right ? " rstrip " : " ") +
+                           s.text + "\n";
+        sha256_add(sha, line.data(), line.size());
+    }
+    sha256_add(sha, &t->clean_up, 1);
+    sha256_end(sha, t->hash);
+}
+
 enum status open_all(struct tokenizer *t, const char *model_file, bool patch, bool start_end,
                      struct arena *a, struct err *e)
 {
     struct file f;
+    struct sha256 sha;
     if (file_open(&f, model_file, ERR_CHECKPOINT, e) != OK)
         return e->code;
+    sha256_init(&sha);
+    sha256_add(&sha, f.at, f.n);
     if (check_model(model_file, &f, e) == OK) {
         auto s = t->model.LoadFromSerializedProto(absl::string_view(f.at, f.n));
         if (!s.ok())
@@ -450,6 +467,7 @@ enum status open_all(struct tokenizer *t, const char *model_file, bool patch, bo
     for (const auto &m : marks)
         if ((m.start_end ? start_end : patch) && e->code == OK && !find_special(t, m.text))
             add_special(t, m.text, t->size, true, true, true, e);
+    hash_specials(t, &sha);
     if (a->failed)
         err_set(e, ERR_MEMORY, "%s: no memory", model_file);
     return e->code;
@@ -478,6 +496,11 @@ enum status tokenizer_open(struct tokenizer **out, const char *model_file, bool 
 void tokenizer_close(struct tokenizer *t)
 {
     delete t;
+}
+
+void tokenizer_hash(const struct tokenizer *t, unsigned char out[32])
+{
+    memcpy(out, t->hash, sizeof t->hash);
 }
 
 int tokenizer_size(const struct tokenizer *t)

@@ -22,6 +22,9 @@ enum status tokenizer_open(struct tokenizer **out, const char *model_file, bool 
                            bool use_im_start_end, struct err *e);
 void tokenizer_close(struct tokenizer *t);
 
+/* SHA-256 of all that ids and text depend on: tokenizer.model's bytes, the added tokens in effect. */
+void tokenizer_hash(const struct tokenizer *t, unsigned char out[32]);
+
 int tokenizer_size(const struct tokenizer *t);              /* pieces plus added tokens */
 /* Ids < tokenizer_size that a reply may contain: not control/unknown but EOS is allowed. */
 bool tokenizer_can_decode(const struct tokenizer *t, int32_t id);

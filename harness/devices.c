@@ -6,7 +6,8 @@
  *                       +--- returned <---------+
  *
  * A job is in exactly one list: a device's open ones, `returned` or `answered`. `out` counts those
- * that are open or returned: when the feed has ended and `out` is 0, all is done. */
+ * that are open or returned, `fetching` the threads that are within next_group(): when the feed has
+ * ended and both are 0, all is done. */
 #include "harness/devices.h"
 
 #include <pthread.h>
@@ -42,7 +43,7 @@ struct devices {
     pthread_mutex_t lock;       /* guards what follows, and failed, told of the engines */
     pthread_cond_t changed;
     struct job *returned, *answered, **answered_end;
-    size_t out;
+    size_t out, fetching;       /* jobs that engines have; threads within next() */
     int alive;
     bool ended, stopping;
     struct err e;               /* what ended the work */
@@ -191,6 +192,13 @@ static void on_done(void *user, const struct llava_reply *r)
     pthread_mutex_unlock(&d->lock);
 }
 
+/* Will there be more answers? Also where the feed has ended for one thread while another still takes the
+ * last group from it. With the lock held. */
+static bool is_more(const struct devices *d)
+{
+    return d->e.code == OK && (!d->ended || d->out || d->fetching);
+}
+
 /* The jobs at the head of `returned` that are about one image. With the lock held. */
 static struct job *take_returned(struct devices *d)
 {
@@ -209,8 +217,12 @@ static struct job *take_next(struct devices *d, bool wait)
 {
     bool end = false;
     struct err e = { 0 };
+    pthread_mutex_lock(&d->lock);
+    d->fetching++;
+    pthread_mutex_unlock(&d->lock);
     struct job *group = d->next(d->user, wait, &end, &e), *ask = NULL, **tail = &ask;
     pthread_mutex_lock(&d->lock);
+    d->fetching--;
     d->ended |= end;
     if (e.code != OK && d->e.code == OK)
         d->e = e;
@@ -237,7 +249,7 @@ static struct job *find_work(struct devices *d, bool wait, bool *idle)
     for (;;) {
         pthread_mutex_lock(&d->lock);
         struct job *group = take_returned(d);
-        while (!group && wait && d->ended && d->out && !d->stopping && d->e.code == OK) {
+        while (!group && wait && is_more(d) && d->ended && !d->stopping) {
             pthread_cond_wait(&d->changed, &d->lock);       /* another device may hand back */
             group = take_returned(d);
         }
@@ -365,11 +377,10 @@ static struct job *take_answered(struct devices *d)         /* with the lock hel
 bool devices_take(struct devices *d, struct job **out, struct err *e)
 {
     pthread_mutex_lock(&d->lock);
-    bool more = d->e.code == OK && (!d->ended || d->out);
-    if (!d->answered && more)
+    if (!d->answered && is_more(d))
         wait_a_little(d);
     *out = take_answered(d);
-    more = *out || (d->e.code == OK && (!d->ended || d->out));
+    bool more = *out || is_more(d);
     if (!more && d->e.code != OK)
         err_set(e, d->e.code, "%s", d->e.text);
     pthread_mutex_unlock(&d->lock);

@@ -76,7 +76,8 @@ static const struct verb_text {
       "then scored as a plain run would have, and the leaderboard printed.",
       "llava-eval merge all.db shards/*.db" },
     { "leaderboard", LEADERBOARD, "", 0, "tables from the store",
-      "The newest run of each model. Marks, explained below the table, say what a figure is not: "
+      "The newest scored run of each model, prompt set and split; other settings (fp8, crop, sampling) "
+      "have a line of their own. Marks, explained below the table, say what a figure is not: "
       "partial, not the published data or split. A judged figure stands in a column of its judge. csv, "
       "tsv and json give full precision; json has each published figure's source, and where it was "
       "checked.",
@@ -185,7 +186,8 @@ static const struct option_text {
       "number format of weights and activations; auto: fp16 on a GPU, fp32 on the CPU; fp8: e4m3 "
       "products, on GPUs of compute capability 9.0 and newer" },
     { "batch-tokens", NULL, 0, "N", WHOLE, AT(batch_tokens), 1, 1 << 24, RUN | ASK | BENCH,
-      G_MODEL, "rows of one step; replies do not depend on it" },
+      G_MODEL, "rows of one step; replies do not depend on it. By default 1024 in fp32 and 2048 in bf16 on "
+      "the CPU, up to 4096 on a GPU" },
 
     { "prompts", "prompt-set", 0, "SET|FILE", PROMPTS, AT(prompts), 0, 0, RUN | SHOW | COMPARE, G_HOW,
       "a prompt set, paper by default; run takes several, compare two" },
@@ -200,9 +202,9 @@ static const struct option_text {
     { "top-k", NULL, 0, "N", WHOLE, AT(top_k), 0, 1 << 20, RUN | ASK, G_HOW,
       "sample from the N likeliest tokens; 0 (the default): 50, as transformers does" },
     { "num-beams", NULL, 0, "N", WHOLE, AT(num_beams), 1, 64, RUN | ASK, G_HOW,
-      "beam search" },
+      "1; more are refused (LLaVA's scripts use one)" },
     { "max-new-tokens", NULL, 0, "N", WHOLE, AT(max_new_tokens), 1, 1 << 20, RUN | ASK, G_HOW,
-      "longest reply; by default the benchmark's own" },
+      "longest reply; by default the benchmark's own, for ask 1024" },
     { "seed", NULL, 0, "N", SEED, AT(seed), 0, 0, RUN | ASK, G_HOW, "for sampling" },
 
     { "judge", NULL, 0, "URL|demo", TEXT, AT(judge), 0, 0, JUDGED, G_JUDGE,
@@ -225,8 +227,8 @@ static const struct option_text {
       JUDGED, G_JUDGE, "number of the first pass, 0 by default" },
     { "judge-profile", NULL, 0, "classic|reasoning|auto", ONE_OF, AT(judge_profile), 0, 0,
       JUDGED, G_JUDGE,
-      "classic: temperature and token limit as the official script; reasoning: neither; auto: the "
-      "second once the first is refused" },
+      "classic: temperature and token limit as the official script; reasoning: no temperature, 4096 "
+      "tokens; auto: the second once the first is refused" },
     { "judge-system", NULL, 0, "separate|merge", ONE_OF, AT(judge_system), 0, 0,
       JUDGED, G_JUDGE,
       "merge: no system message, its text in front of the user's" },
@@ -291,11 +293,11 @@ static const struct option_text {
       "write the float32 logits of the last prompt position" },
     { "pixels", NULL, 0, "FILE.npy", TEXT, AT(pixels), 0, 0, ASK, G_OUT,
       "write the normalised picture, float32 [3,R,R]" },
-    { "images", NULL, 0, "N", WHOLE, AT(images), 1, 1 << 20, BENCH, G_OUT, "pictures" },
+    { "images", NULL, 0, "N", WHOLE, AT(images), 1, 1 << 20, BENCH, G_OUT, "pictures; 8 by default" },
     { "questions-per-image", NULL, 0, "N", WHOLE, AT(questions_per_image), 1, 1 << 20, BENCH, G_OUT,
-      "questions to each" },
+      "questions to each; 6 by default" },
     { "reply-tokens", NULL, 0, "N", WHOLE, AT(reply_tokens), 1, 1 << 20, BENCH, G_OUT,
-      "tokens of each reply" },
+      "tokens of each reply; 3 by default" },
     { "random-weights", NULL, 0, "CONFIG", TEXT, AT(random_weights), 0, 0, BENCH, G_OUT,
       "a config.json; weights are drawn" },
     { "format", NULL, 0, "text|md|csv|tsv|latex|json|html", FORMAT, AT(format), 0, 0,
@@ -699,7 +701,7 @@ static bool number_of(const char *name, int64_t *out)
  * never. */
 static enum status shard_from_slurm(struct options *o, struct err *e)
 {
-    int64_t id, n, from = 0, step = 1;
+    int64_t id, n, from = 0, step = 1, last;
 
     if (number_of("SLURM_ARRAY_TASK_ID", &id)) {
         if (!number_of("SLURM_ARRAY_TASK_COUNT", &n))
@@ -713,6 +715,11 @@ static enum status shard_from_slurm(struct options *o, struct err *e)
             return err_set(e, ERR_USAGE, "SLURM_ARRAY_TASK_ID %lld is none of SLURM_ARRAY_TASK_COUNT "
                            "%lld tasks from %lld in steps of %lld: say which part this is with "
                            "--shard I/N", (long long)id, (long long)n, (long long)from,
+                           (long long)step);
+        if (number_of("SLURM_ARRAY_TASK_MAX", &last) && (last < from || (last - from) / step != n - 1))
+            return err_set(e, ERR_USAGE, "the array has holes (SLURM_ARRAY_TASK_COUNT %lld, from %lld to "
+                           "%lld in steps of %lld) and is no cut of the whole: say which part this is "
+                           "with --shard I/N", (long long)n, (long long)from, (long long)last,
                            (long long)step);
         id = (id - from) / step;
     } else if (!number_of("SLURM_PROCID", &id) ||
@@ -1020,7 +1027,8 @@ enum status options_parse(struct options *o, int argc, char **argv, struct err *
                            .template = "auto", .image_mode_name = "config", .top_p = 1,
                            .judge_profile = "classic", .judge_system = "separate", .judge_key_env = "OPENAI_API_KEY",
                            .judge_concurrency = 4, .judge_timeout = 120, .judge_retries = 6,
-                           .judge_max_cost = -1 };
+                           .judge_max_cost = -1, .images = 8, .questions_per_image = 6,
+                           .reply_tokens = 3 };
     read_environment(o);
 
     int i = 1;
@@ -1234,7 +1242,8 @@ void options_man(FILE *out)
             fputc('\n', out);
         }
     }
-    fputs(".SH OPTIONS\nIn names - and _ mean the same.\n", out);
+    fputs(".SH OPTIONS\nIn names - and _ mean the same. \\-h and \\-\\-help print a verb's page, \\-V and "
+          "\\-\\-version the program's version.\n", out);
     struct options scratch = { 0 };
     for (int g = 0; g < N_GROUPS; g++) {
         fprintf(out, ".SS %s\n", group_titles[g]);
@@ -1244,6 +1253,8 @@ void options_man(FILE *out)
                 continue;
             option_left(&options[i], left, sizeof left);
             troff_item(out, left, options[i].help);
+            if (options[i].aliases)
+                fprintf(out, "(also \\-\\-%s)\n", options[i].aliases);
             if (options[i].verbs != (unsigned)EVERY)
                 fprintf(out, "(%s)\n", owners(&scratch, options[i].verbs));
         }

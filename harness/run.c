@@ -110,13 +110,18 @@ static void keep(struct asking *run, const struct job *j)
         run->replies[j->ordinal] = arena_str(&run->texts, text);
 }
 
+/* What a step finished, in one transaction. */
 static void keep_all(struct asking *run, struct job *list)
 {
+    if (list)
+        results_begin(run->store, run->e);
     for (struct job *next; list; list = next) {
         next = list->next;
-        keep(run, list);
+        if (run->e->code == OK)
+            keep(run, list);
         let_go(list);
     }
+    results_commit(run->store, run->e);
 }
 
 /* FNV-1a of the id: a question draws the same numbers wherever it stands in a batch. */
@@ -221,35 +226,24 @@ static void show_progress(struct asking *run)
     say_progress(&run->progress);
 }
 
-static enum status commit(struct asking *run, struct err *e)
-{
-    if (results_commit(run->store, e) != OK)
-        return e->code;
-    show_progress(run);
-    return results_begin(run->store, e);
-}
-
 static enum status ask_all(struct asking *run, struct err *e)
 {
     struct job *answered, *unanswered;
     char failure[sizeof e->text + 100];
 
-    if (results_begin(run->store, e) != OK)
-        return e->code;
     devices_start(run->devices, next_jobs, run, e);
     while (e->code == OK && run_stopped() == OK && devices_take(run->devices, &answered, e)) {
         while (devices_failure(run->devices, failure, sizeof failure))
             say_warning("%s", failure);
         keep_all(run, answered);
         if (answered && e->code == OK)
-            commit(run, e);
+            show_progress(run);
     }
     devices_stop(run->devices, &answered, &unanswered);
     struct err late = { 0 };                /* what was made is kept even after an error */
     run->e = e->code == OK ? e : &late;
     keep_all(run, answered);
     let_all_go(unanswered);
-    results_commit(run->store, run->e);
     run->e = e;
     return e->code;
 }
@@ -319,8 +313,13 @@ static enum status find_run(const struct options *o, const struct devices *d, co
     struct results_model rm = { .label = label, .weights_sha256 = info->weights_sha256,
                                 .connector = info->connector, .config = info->config_json,
                                 .n_parameters = info->n_parameters };
-    if (results_model(store, &rm, &model, e) != OK || run_note_split(s, store, &dataset, e) != OK)
+    size_t others = 0;
+    if (results_model(store, &rm, &model, e) != OK ||
+        results_own_label(store, model, &others, e) != OK || run_note_split(s, store, &dataset, e) != OK)
         return e->code;
+    if (others)
+        say_warning("%s: another checkpoint had this label in %s (other tensors, config.json or "
+                    "tokenizer): it is called %s@ and the start of its hash now", label, o->db, label);
     struct results_run rr = {
         .model = model, .dataset = dataset, .prompts = prompt_set_name(set),
         .prompt_sha256 = prompt_sha, .conversation = conversation,
@@ -338,21 +337,19 @@ static enum status find_run(const struct options *o, const struct devices *d, co
     return results_run(store, &rr, o->fresh, run_id, e);
 }
 
-/* The selection's ordinals that have no reply yet, in asking order, into pending; replies that are
- * there go to run->replies. */
+/* The selection's ordinals that have no reply yet (with --retry-failed: none but a failure), in asking
+ * order, into pending; replies that are there go to run->replies. */
 static enum status unanswered(struct asking *run, size_t *pending, size_t *n, struct err *e)
 {
     struct split *s = run->split;
 
-    if (run->o->retry_failed && results_forget_failed(run->store, run->run_id, e) != OK)
-        return e->code;
     bool *answered = calloc(s->questions.n, sizeof *answered);
     if (!answered)
         return err_set(e, ERR_MEMORY, "no memory for %zu questions", s->questions.n);
     if (results_replies(run->store, run->run_id, s->questions.n, &run->texts, run->replies,
                         answered, e) == OK)
         for (size_t k = 0; k < s->n_order; k++)
-            if (!answered[s->order[k]])
+            if (!answered[s->order[k]] || (run->o->retry_failed && !run->replies[s->order[k]]))
                 pending[(*n)++] = s->order[k];
     free(answered);
     return e->code;
@@ -383,7 +380,8 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
     run->progress.total = n;
     run->started = seconds();
     run->score_at = run->started + 1;
-    if (n && prepare_start(&run->prepare, &job, e) == OK && ask_all(run, e) == OK) {
+    if (n && results_run_open(run->store, run->run_id, e) == OK &&
+        prepare_start(&run->prepare, &job, e) == OK && ask_all(run, e) == OK) {
         run->score_at = 0;                  /* the last line holds the whole figure */
         show_progress(run);
         say_progress_end(&run->progress);
@@ -427,7 +425,7 @@ enum status run_split(const struct options *o, struct devices *d, const char *la
     }
     if (e->code == OK && run_stopped() != OK)
         err_set(e, run_stopped(), "stopped by a signal: every reply made is stored in %s; the same "
-                "command goes on from here", o->db);
+                "command%s goes on from here", o->db, o->fresh ? " without --fresh" : "");
 done:
     free(run.replies);
     arena_free(&run.texts);

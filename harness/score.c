@@ -393,10 +393,12 @@ static enum status score_run(struct judge *judge, const struct split *whole,
     return e->code;
 }
 
-/* All runs of one split. of_shards: what no shard has answered is missing, and said. */
+/* All runs of one split. What a run that was stopped has not answered, or of_shards no shard, is missing,
+ * and said. *other_data: a run was over other questions than those that are there now. */
 static enum status score_split(const struct options *o, struct judge *judge, struct results *store,
                                const struct results_run_row *runs, size_t n, size_t first,
-                               bool of_shards, bool only_judged, size_t *missing, struct err *e)
+                               bool of_shards, bool only_judged, size_t *missing, bool *other_data,
+                               struct err *e)
 {
     struct suite_item item = { runs[first].benchmark, runs[first].split };
     struct split s;
@@ -410,13 +412,16 @@ static enum status score_split(const struct options *o, struct judge *judge, str
             if (strcmp(s.hash, runs[r].dataset_sha256)) {
                 say_warning("%s %s: the data in %s is not what this run was asked; not scored "
                             "again", runs[r].model, s.benchmark->name, s.dir);
+                *other_data = true;
                 continue;
             }
             score_run(judge, &s, &runs[r], store, &unanswered, &lacks, e);
-            if (of_shards && unanswered)
-                say_warning("%s:%s %s: %zu of %zu questions have no reply in these stores",
-                            item.benchmark, item.split, runs[r].model, unanswered, s.questions.n);
-            *missing += lacks + (of_shards ? unanswered : 0);
+            bool stopped = !runs[r].finished;
+            if (unanswered && (of_shards || stopped))
+                say_warning("%s:%s %s: %zu of %zu questions have no reply%s", item.benchmark, item.split,
+                            runs[r].model, unanswered, s.questions.n,
+                            of_shards ? " in these stores" : ": the run was stopped");
+            *missing += lacks + (of_shards || stopped ? unanswered : 0);
         }
     split_free(&s);
     return e->code;
@@ -433,6 +438,7 @@ enum status run_score_stored(const struct options *o, bool of_shards, bool only_
     struct results_run_row *runs = NULL;
     size_t n = 0, missing = 0;
     enum status first = OK;
+    bool other_data = false;
 
     if (!file_exists(o->db))
         return err_set(e, ERR_DATA, "%s: there is no such store: run something first", o->db);
@@ -449,7 +455,7 @@ enum status run_score_stored(const struct options *o, bool of_shards, bool only_
                             !strcmp(runs[k].split, runs[r].split));
         if (seen || !asked_for(o, &runs[r], only_judged))
             continue;
-        score_split(o, judge, store, runs, n, r, of_shards, only_judged, &missing, &one);
+        score_split(o, judge, store, runs, n, r, of_shards, only_judged, &missing, &other_data, &one);
         if (one.code == ERR_DATA) {
             say_error("%s:%s is not scored: %s", runs[r].benchmark, runs[r].split, one.text);
             first = ERR_DATA;
@@ -457,8 +463,8 @@ enum status run_score_stored(const struct options *o, bool of_shards, bool only_
             *e = one;
         }
     }
-    if (e->code == OK && first != OK)
-        err_set(e, first, "not everything could be scored: --data DIR says where the question files "
+    if (e->code == OK && (first != OK || (of_shards && other_data)))
+        err_set(e, ERR_DATA, "not everything could be scored: --data DIR says where the question files "
                 "are");
     if (e->code == OK && missing && !o->dry_run)
         err_set(e, ERR_INCOMPLETE, "%zu answers or judgements are missing", missing);

@@ -65,8 +65,6 @@ static const struct layout *find_layout(const char *name)
     return &layouts[0];
 }
 
-#define FP8 " (fp8)"             /* behind a model's name, where machines read the table, too */
-
 /* ---- figures ---------------------------------------------------------------------------------- */
 
 struct column {
@@ -77,7 +75,7 @@ struct line {
     const char *model, *connector, *prompts;
     const struct reference *published;      /* or NULL: measured here */
     const struct results_model_row *measured;
-    bool fp8;                               /* a line of its own: fp8 is no other dtype's figure */
+    const char *settings;                   /* settings_of() */
 };
 struct figure {
     bool there, partial, official;
@@ -92,6 +90,7 @@ struct board {
     const struct layout *layout;
     struct arena arena;
     struct results_score_row *rows;
+    const char **settings;                  /* [n_rows] */
     size_t n_rows;
     struct results_model_row *models;
     size_t n_models;
@@ -207,9 +206,29 @@ static void layout_columns(struct board *b)
 
 /* ---- lines ------------------------------------------------------------------------------------ */
 
-static bool is_fp8(const struct results_score_row *r)
+/* What sets a run apart from the usual one of its model and prompts: "fp8", "crop, temperature 0.2"; such
+ * a run has a line of its own, and this stands behind the model's name, where machines read the table,
+ * too. "" for the usual one. Other dtypes share a line: their replies hardly differ. */
+static const char *settings_of(struct arena *a, const struct results_score_row *r)
 {
-    return marks_of_dtype(r->dtype) != 0;
+    const struct benchmark *of = benchmark_find(r->benchmark);
+    const struct { const char *key, *title; double usual; } decode[] = {
+        { "temperature", "temperature", 0 }, { "top_p", "top-p", 1 }, { "top_k", "top-k", 0 },
+        { "seed", "seed", 0 }, { "max_new_tokens", "at most", of ? of->max_new_tokens : 0 },
+    };
+    struct err ignored = { 0 };
+    const struct json *settings = json_parse(a, "decode", r->decode, strlen(r->decode), &ignored);
+    const char *text = marks_of_dtype(r->dtype) ? ", fp8" : "";
+
+    if (!strcmp(r->image_mode, "pad") || !strcmp(r->image_mode, "crop"))
+        text = arena_fmt(a, "%s, %s", text, r->image_mode);
+    for (size_t i = 0; i < COUNT(decode); i++) {
+        double value = json_get_double(settings, decode[i].key, decode[i].usual);
+        if (value < decode[i].usual || value > decode[i].usual)
+            text = arena_fmt(a, "%s, %s %.10g%s", text, decode[i].title, value,
+                             i + 1 == COUNT(decode) ? " tokens" : "");
+    }
+    return *text ? text + 2 : text;
 }
 
 static int find_line(const struct board *b, const struct results_score_row *r)
@@ -217,7 +236,8 @@ static int find_line(const struct board *b, const struct results_score_row *r)
     for (int l = 0; l < b->n_lines; l++)
         if (!b->lines[l].published && same_text(b->lines[l].model, r->model) &&
             same_text(b->lines[l].prompts, r->prompts) &&
-            same_text(b->lines[l].connector, r->connector) && b->lines[l].fp8 == is_fp8(r))
+            same_text(b->lines[l].connector, r->connector) &&
+            same_text(b->lines[l].settings, b->settings[r - b->rows]))
             return l;
     return -1;
 }
@@ -284,17 +304,22 @@ static bool has_figure(const struct board *b, const struct reference *p)
 static enum status make_lines(struct board *b, struct err *e)
 {
     b->lines = arena_array(&b->arena, b->n_rows + b->n_published + 1, sizeof *b->lines);
-    for (size_t p = 0; b->lines && p < b->n_published; p++)
+    b->settings = arena_array(&b->arena, b->n_rows + 1, sizeof *b->settings);
+    for (size_t i = 0; b->settings && i < b->n_rows; i++)
+        b->settings[i] = settings_of(&b->arena, &b->rows[i]);
+    if (b->arena.failed)
+        return err_set(e, ERR_MEMORY, "no memory for a table of %zu scores", b->n_rows);
+    for (size_t p = 0; p < b->n_published; p++)
         if (has_figure(b, &b->published[p]))
             b->lines[b->n_lines++] = (struct line){ .model = b->published[p].model,
                                                     .connector = b->published[p].connector,
                                                     .published = &b->published[p] };
-    for (size_t i = 0; b->lines && i < b->n_rows; i++) {
+    for (size_t i = 0; i < b->n_rows; i++) {
         const struct results_score_row *r = &b->rows[i];
         if (find_line(b, r) < 0 && in_suite(b->o, r->benchmark, r->split))
             b->lines[b->n_lines++] = (struct line){ r->model, r->connector, r->prompts, NULL,
                                                     find_model(b, r->model, r->connector),
-                                                    is_fp8(r) };
+                                                    b->settings[i] };
     }
     b->figures = arena_array(&b->arena, (size_t)(b->n_lines * b->n_columns) + 1, sizeof *b->figures);
     if (b->arena.failed)
@@ -308,11 +333,15 @@ static enum status make_lines(struct board *b, struct err *e)
     return OK;
 }
 
+static const char *with_settings(struct board *b, const char *name, const struct line *l)
+{
+    return l->settings && *l->settings ? arena_fmt(&b->arena, "%s (%s)", name, l->settings) : name;
+}
+
 static const char *line_name(struct board *b, const struct line *l)
 {
     bool paper = !l->prompts || !strcmp(l->prompts, "paper");
-    return arena_fmt(&b->arena, "%s%s%s%s", l->model, paper ? "" : ":", paper ? "" : l->prompts,
-                     l->fp8 ? FP8 : "");
+    return with_settings(b, paper ? l->model : arena_fmt(&b->arena, "%s:%s", l->model, l->prompts), l);
 }
 
 /* --baseline names a line: a model, LABEL:SET, or a published row. */
@@ -459,7 +488,7 @@ static void fixed_cells(struct board *b, const struct line *l, const struct tabl
     for (int c = 0; c < n; c++) {
         const char *key = columns[c].key, *text = NULL;
         if (!strcmp(key, "model"))
-            text = with_mark(b, l->fp8 ? arena_fmt(a, "%s" FP8, l->model) : l->model,
+            text = with_mark(b, with_settings(b, l->model, l),
                              p && p->in_house && !b->layout->sizes);
         else if (!strcmp(key, "connector"))
             text = l->connector ? l->connector : p ? NULL : "unknown";
@@ -620,6 +649,8 @@ static void measured_json(const struct board *b, const struct results_score_row 
     add_text(out, "judge", r->judge);
     add_text(out, "prompts", r->prompts);
     add_text(out, "dtype", r->dtype);
+    add_text(out, "image_mode", r->image_mode);
+    add_text(out, "decode", r->decode);
     str_addf(out, "\"run\":%lld,", (long long)r->run);
     add_baseline(b, find_line(b, r), r->benchmark, r->split, r->metric, r->judge, out);
     str_addf(out, "\"official_data\":%s}", r->official ? "true" : "false");

@@ -37,7 +37,7 @@ static enum status print_shards(const struct options *o, const struct suite_item
     all.n_shards = all.shard_index = 1;
     if (!at)
         err_set(e, ERR_MEMORY, "no memory for %d shards", o->n_shards);
-    else if (split_open(&s, &all, item, &why) != OK || split_leave_out_unasked(&s, &why) != OK) {
+    else if (split_open(&s, &all, item, &why) != OK) {
         say_note("%s:%s: its shards are known once the question files are there", item->benchmark,
                  item->split);
     } else {

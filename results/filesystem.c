@@ -26,7 +26,8 @@ const char *results_network_of(const char *path)
                     : arena_strn(&a, path, (size_t)(slash - path));
     const char *name = NULL;
 
-    if (statfs(dir, &fs) == 0)              /* a folder that is not there: opening will say so */
+    /* The file itself, which may be a link to elsewhere; a folder that is not there: opening will say so. */
+    if (statfs(path, &fs) == 0 || statfs(dir, &fs) == 0)
         for (size_t i = 0; i < COUNT(networks) && !name; i++)
             if ((unsigned long)fs.f_type == networks[i].magic)
                 name = networks[i].name;

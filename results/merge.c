@@ -1,7 +1,8 @@
 /* merge.c -- many stores into one: what the shards of a job wrote becomes the store of a plain run.
  *
  *     survey each store   which models, data sets and runs there are       -> temp.*_seen
- *     lay out             their rows, in an order that the order of the stores has no part in
+ *     lay out             their rows, in an order that the order of the stores has no part in; a label
+ *                         that two checkpoints have is the later one's (results_own_label)
  *     copy each store     questions, replies, judgements
  *     keep scores         of runs that one store holds all of
  *
@@ -46,7 +47,7 @@ struct merge {
     column " END"
 
 static const char prepare_sql[] =
-    "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE;"
+    "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA main.locking_mode=EXCLUSIVE;"
     "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-262144; PRAGMA foreign_keys=OFF;"
     "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;"
     "CREATE TEMP TABLE model_seen (key TEXT PRIMARY KEY, weights, connector, label, config,"
@@ -86,6 +87,10 @@ static const char survey_sql[] =
 static const char lay_out_sql[] =
     "INSERT INTO main.model (weights, connector, label, config, n_parameters) SELECT weights,"
     " connector, label, config, n_parameters FROM temp.model_seen ORDER BY first, place, label, key;"
+    "UPDATE main.model AS m SET label = label || '@' || substr(weights, 1, 8) WHERE EXISTS (SELECT 1"
+    " FROM temp.model_seen mine, temp.model_seen other WHERE mine.key = " MODEL_KEY " AND mine.weights <> ''"
+    " AND other.weights <> '' AND other.label = mine.label AND"
+    " (other.newest, other.key) > (mine.newest, mine.key));"
     "INSERT INTO main.dataset (benchmark, split, hash, official, n) SELECT benchmark, split, hash,"
     " official, n FROM temp.dataset_seen ORDER BY place, benchmark, split, hash;"
     "CREATE TEMP TABLE run_at AS SELECT row_number() OVER (ORDER BY s.age = '', s.began, s.place, m.id,"
@@ -342,6 +347,14 @@ static enum status ready_out(struct merge *m, const char *path, bool replace)
     return m->e->code;
 }
 
+/* What is left beside a store that was deleted: SQLite would read it as the new one's. */
+static void forget_old(struct merge *m, const char *path)
+{
+    static const char *const ends[] = { "-wal", "-shm", "-journal" };
+    for (size_t i = 0; i < COUNT(ends); i++)
+        remove(arena_fmt(&m->arena, "%s%s", path, ends[i]));
+}
+
 static enum status count(struct merge *m, const char *sql, size_t *out)
 {
     sqlite3_stmt *q = NULL;
@@ -389,10 +402,16 @@ enum status results_merge(const char *out, const char *const *in, size_t n,
         if (sqlite3_open_v2(made, &r.db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI,
                             NULL) != SQLITE_OK)
             results_fail(&r, e, "beginning to merge");
-        else
+        else {
+            sqlite3_busy_timeout(r.db, RESULTS_BUSY_MS);
             make(&m, what);
+        }
         sqlite3_close(r.db);
-        if (e->code == OK && (!is_there(&m) || ready_out(&m, out, true) == OK))
+        if (!is_there(&m))
+            forget_old(&m, out);
+        else if (e->code == OK)
+            ready_out(&m, out, true);
+        if (e->code == OK)
             file_replace(made, out, e);
         if (e->code != OK)
             remove(made);

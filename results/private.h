@@ -17,7 +17,10 @@ struct results {
     time_t flushed;             /* the second in which a transaction last began that is flushed */
 };
 
-/* The name of the network file system that path's folder lies on, or NULL. */
+enum { RESULTS_BUSY_MS = 20000 };           /* how long a locked store is waited for */
+
+/* The name of the network file system that path lies on (or its folder, where it is not there yet), or
+ * NULL. */
 const char *results_network_of(const char *path);
 
 /* What SQLite opens path by: a URI that says how it may be used. */

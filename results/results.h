@@ -38,6 +38,9 @@ struct results_model {          /* known by weights_sha256 and connector; the ne
 };
 enum status results_model(struct results *r, const struct results_model *m, int64_t *id,
                           struct err *e);
+/* Makes a label this model's alone: another checkpoint that had it gets "@" and the first 8 digits of its
+ * hash behind it. *n: how many had it. */
+enum status results_own_label(struct results *r, int64_t model, size_t *n, struct err *e);
 
 struct results_dataset { const char *benchmark, *split, *sha256; size_t n; bool official; };
 enum status results_dataset(struct results *r, const struct results_dataset *d, int64_t *id,
@@ -63,8 +66,9 @@ enum status results_run(struct results *r, const struct results_run *run, bool f
  * these? *hash, in the arena, is theirs; NULL when not. */
 enum status results_run_over_other_data(struct results *r, const struct results_run *run,
                                         struct arena *a, const char **hash, struct err *e);
-/* Notes that all questions asked were answered, and when. */
+/* Notes that all questions asked were answered, and when; or that some are to be asked now. */
 enum status results_run_finish(struct results *r, int64_t run, struct err *e);
+enum status results_run_open(struct results *r, int64_t run, struct err *e);
 
 /* ---- replies ---- */
 
@@ -78,7 +82,8 @@ struct results_reply {
     int prompt_tokens, reply_tokens;
     double ms;
 };
-/* Once per run and ordinal; a second one is our own mistake. Inside begin ... commit. */
+/* Once per run and ordinal, but in a failed one's place; a second one is our own mistake. Inside begin ...
+ * commit. */
 enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
                               const struct results_reply *reply, struct err *e);
 
@@ -93,8 +98,6 @@ enum status results_lengths(struct results *r, int64_t run, size_t *n, double *m
 enum status results_replies_told(struct results *r, int64_t run,
                                  void (*told)(void *user, const char *key, const char *text,
                                               const char *reply), void *user, struct err *e);
-/* Deletes the failed ones, so that they are asked again. */
-enum status results_forget_failed(struct results *r, int64_t run, struct err *e);
 
 /* ---- judgements: draws of a judge, by what it was asked ---- */
 

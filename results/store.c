@@ -26,7 +26,7 @@
 
 extern const char schema_sql[], schema_2_sql[];
 
-enum { APPLICATION_ID = 0x4C4C5645, BUSY_MS = 20000 };     /* "LLVE" */
+enum { APPLICATION_ID = 0x4C4C5645 };                       /* "LLVE" */
 
 static const char *const migrations[] = { schema_sql, schema_2_sql };
 enum { VERSION = COUNT(migrations) };
@@ -162,7 +162,8 @@ static enum status say_holder(struct results *r, struct err *e)
 enum status results_take_lock(struct results *r, struct err *e)
 {
     struct arena a = { 0 };
-    const char *path = arena_fmt(&a, "%s-lock", r->path);
+    char *real = realpath(r->path, NULL);   /* two names of one store, one lock */
+    const char *path = arena_fmt(&a, "%s-lock", real ? real : r->path);
     char text[320], host[256] = "";
 
     r->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -181,6 +182,7 @@ enum status results_take_lock(struct results *r, struct err *e)
         if (write(r->lock, text, (size_t)n) != n)
             lseek(r->lock, 0, SEEK_SET);    /* only the message to others lacks it */
     }
+    free(real);
     arena_free(&a);
     return e->code;
 }
@@ -199,8 +201,9 @@ static bool is_wal(const char *path)
 
 /* SQLite reads a file in WAL mode only where it may put its own two files next to it, and only who may
  * write takes them away again: so a reader opens the store as a writer would, and then keeps to
- * reading (query_only). In a folder that cannot be written, and on a network file system, a store that
- * was closed well (nothing in its -wal) is read as a file that nobody can change. */
+ * reading (query_only). In a folder that cannot be written, and on a network file system, such a store that
+ * was closed well (nothing in its -wal) is read as a file that nobody can change. One with a rollback
+ * journal is read with locks, wherever it lies: a run may be writing it. */
 void results_uri(const char *path, bool write, struct str *out)
 {
     struct arena a = { 0 };
@@ -208,8 +211,8 @@ void results_uri(const char *path, bool write, struct str *out)
     const char *dir = !slash ? "." : slash == path ? "/"
                     : arena_strn(&a, path, (size_t)(slash - path));
     bool writable = eaccess(dir, W_OK) == 0 && eaccess(path, W_OK) == 0;
-    bool still = !write && file_size(arena_fmt(&a, "%s-wal", path)) <= 0 &&
-                 (!writable || (results_network_of(path) && is_wal(path)));
+    bool still = !write && is_wal(path) && file_size(arena_fmt(&a, "%s-wal", path)) <= 0 &&
+                 (!writable || results_network_of(path));
 
     str_add(out, path[0] == '/' ? "file://" : "file:");
     for (const char *p = path; *p; p++)
@@ -294,7 +297,7 @@ enum status results_connect(struct results *r, bool write, struct err *e)
     if (open_database(r, write) != SQLITE_OK)
         return results_fail(r, e, doing);
     sqlite3_extended_result_codes(r->db, 1);
-    sqlite3_busy_timeout(r->db, BUSY_MS);
+    sqlite3_busy_timeout(r->db, RESULTS_BUSY_MS);
     results_exec(r, distrust, doing, e);
     if (e->code == OK && write && r->network)
         results_exec(r, to_network, doing, e);
@@ -379,6 +382,22 @@ enum status results_model(struct results *r, const struct results_model *m, int6
     enum status s = finish(r, q, doing, e);
     *id = sqlite3_last_insert_rowid(r->db);
     return s;
+}
+
+enum status results_own_label(struct results *r, int64_t model, size_t *n, struct err *e)
+{
+    static const char doing[] = "noting a model's label";
+    sqlite3_stmt *q;
+
+    *n = 0;
+    if (results_prepare(r, &q, "UPDATE model SET label = label || '@' || substr(weights, 1, 8)"
+                        " WHERE weights <> '' AND id <> ?1 AND"
+                        " label = (SELECT label FROM model WHERE id = ?1)", doing, e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, model);
+    if (finish(r, q, doing, e) == OK)
+        *n = (size_t)sqlite3_changes(r->db);
+    return e->code;
 }
 
 enum status results_dataset(struct results *r, const struct results_dataset *d, int64_t *id,
@@ -543,6 +562,16 @@ enum status results_run_finish(struct results *r, int64_t run, struct err *e)
     return finish(r, q, "finishing a run", e);
 }
 
+enum status results_run_open(struct results *r, int64_t run, struct err *e)
+{
+    sqlite3_stmt *q;
+
+    if (results_prepare(r, &q, "UPDATE run SET finished = NULL WHERE id = ?1", "beginning a run", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    return finish(r, q, "beginning a run", e);
+}
+
 /* ---- replies --------------------------------------------------------------------------------- */
 
 /* Flushing a commit flushes those before it: the WAL is one file. A rollback journal is one a commit. */
@@ -569,6 +598,8 @@ enum status results_commit(struct results *r, struct err *e)
     r->in_transaction = false;
     if (results_exec(r, "COMMIT", "writing replies", e) != OK)
         sqlite3_exec(r->db, "ROLLBACK", NULL, NULL, NULL);
+    else if (!r->network)                   /* what is written alone, a judgement, is flushed */
+        results_exec(r, "PRAGMA synchronous=FULL", "writing replies", e);
     return e->code;
 }
 
@@ -577,7 +608,10 @@ enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
 {
     if (!r->add_reply &&
         results_prepare(r, &r->add_reply, "INSERT INTO reply (run, ordinal, text, error, finish,"
-                        " prompt_tokens, reply_tokens, ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                        " prompt_tokens, reply_tokens, ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+                        " ON CONFLICT DO UPDATE SET text = excluded.text, error = excluded.error,"
+                        " finish = excluded.finish, prompt_tokens = excluded.prompt_tokens,"
+                        " reply_tokens = excluded.reply_tokens, ms = excluded.ms WHERE text IS NULL",
                         "writing a reply", e) != OK)
         return e->code;
     sqlite3_stmt *q = r->add_reply;
@@ -591,6 +625,9 @@ enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
     sqlite3_bind_double(q, 8, reply->ms);
     if (sqlite3_step(q) != SQLITE_DONE)
         results_fail(r, e, "writing a reply");
+    else if (sqlite3_changes(r->db) != 1)
+        err_set(e, ERR_INTERNAL, "%s: question %zu of run %lld has a reply already", r->path, ordinal,
+                (long long)run);
     sqlite3_reset(q);
     sqlite3_clear_bindings(q);
     return e->code;
@@ -687,17 +724,6 @@ enum status results_reply_find(struct results *r, int64_t run, size_t ordinal, s
     }
     sqlite3_finalize(q);
     return e->code;
-}
-
-enum status results_forget_failed(struct results *r, int64_t run, struct err *e)
-{
-    sqlite3_stmt *q;
-
-    if (results_prepare(r, &q, "DELETE FROM reply WHERE run = ?1 AND text IS NULL",
-                        "forgetting failed replies", e) != OK)
-        return e->code;
-    sqlite3_bind_int64(q, 1, run);
-    return finish(r, q, "forgetting failed replies", e);
 }
 
 /* ---- scores ---------------------------------------------------------------------------------- */

@@ -112,6 +112,33 @@ static struct llava_pixels grey(const struct llava *m)
     return p;
 }
 
+/* Another config.json or tokenizer replies otherwise: another model. A key that nobody reads is no change. */
+TEST(llava_identity_holds_config_and_tokenizer)
+{
+    static const struct { const char *from, *to; bool same; } row[] = {
+        { "{", "{ \"nobody_reads_this\": 1,", true },
+        { "\"image_aspect_ratio\": \"pad\"", "\"image_aspect_ratio\": null", false },
+        { "\"mm_vision_select_layer\": -2", "\"mm_vision_select_layer\": -1", false },
+    };
+    static const char added[] = "{\"<more>\": 700}";
+    struct err e = { 0 };
+    struct llava *m = open_demo(NULL);
+    char hash[65];
+    snprintf(hash, sizeof hash, "%s", llava_info(m)->weights_sha256);
+    llava_close(m);
+    for (size_t i = 0; i < COUNT(row); i++) {
+        m = open_altered(row[i].from, row[i].to);
+        if (!CHECK_INT(!strcmp(llava_info(m)->weights_sha256, hash), row[i].same))
+            printf("  %s\n", row[i].to);
+        llava_close(m);
+    }
+    llava_close(open_altered("{", "{ "));
+    CHECK_OK(file_write("altered/added_tokens.json", added, strlen(added), &e), e);
+    CHECK_OK(llava_open(&m, "altered", NULL, &e), e);
+    CHECK(strcmp(llava_info(m)->weights_sha256, hash) != 0);
+    llava_close(m);
+}
+
 TEST(llava_says_what_it_does_not_run)
 {
     static const struct { const char *device, *dtype; enum status s; const char *words; } row[] = {

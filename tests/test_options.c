@@ -268,6 +268,14 @@ TEST(options_take_the_shard_from_slurm)
                  "steps of 2") != NULL);
     options_free(&o);
     check_shard("run --model m --shard 1/1", 1, 1);
+    setenv("SLURM_ARRAY_TASK_ID", "10", 1);
+    setenv("SLURM_ARRAY_TASK_MAX", "18", 1);
+    check_shard("run --model m", 1, 5);
+    setenv("SLURM_ARRAY_TASK_MAX", "30", 1);                /* nor is its first task a part */
+    CHECK_INT(parse(&o, "run --model m", &e), ERR_USAGE);
+    CHECK(strstr(e.text, "has holes (SLURM_ARRAY_TASK_COUNT 5, from 10 to 30 in steps of 2)") != NULL);
+    options_free(&o);
+    unsetenv("SLURM_ARRAY_TASK_MAX");
     setenv("SLURM_ARRAY_TASK_ID", "20", 1);
     CHECK_INT(parse(&o, "run --model m", &e), ERR_USAGE);
     options_free(&o);

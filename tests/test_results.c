@@ -421,6 +421,27 @@ TEST(results_model_is_its_weights)
     results_close(r);
 }
 
+TEST(results_label_is_one_models)
+{
+    struct err e = { 0 };
+    struct results *r = open_store(RESULTS_WRITE, &e);
+    struct results_model old = a_model, new = a_model;
+    int64_t first, second;
+    size_t n;
+    old.weights_sha256 = "0123456789abcdef";
+    CHECK_OK(results_model(r, &old, &first, &e), e);
+    CHECK_OK(results_own_label(r, first, &n, &e), e);
+    CHECK_INT(n, 0);
+    CHECK_OK(results_model(r, &new, &second, &e), e);       /* trained again in the same folder */
+    CHECK_OK(results_own_label(r, second, &n, &e), e);
+    CHECK_INT(n, 1);
+    CHECK_INT(ask("SELECT count(*) FROM model WHERE label IN ('tiny', 'tiny@01234567')"), 2);
+    CHECK_OK(results_model(r, &old, &first, &e), e);        /* and the old one asked once more */
+    CHECK_OK(results_own_label(r, first, &n, &e), e);
+    CHECK_INT(ask("SELECT count(*) FROM model WHERE label IN ('tiny', 'tiny@aa')"), 2);
+    results_close(r);
+}
+
 TEST(results_questions_are_written_once)
 {
     struct err e = { 0 };
@@ -476,10 +497,15 @@ TEST(results_replies_are_what_was_answered)
     CHECK_OK(results_runs(r, &a, &runs, &n, &e), e);
     CHECK(runs[0].finished != NULL);
 
-    CHECK_OK(results_forget_failed(r, run, &e), e);         /* --retry-failed */
-    memset(answered, 0, sizeof answered);
-    CHECK_OK(results_replies(r, run, N, &a, texts, answered, &e), e);
-    CHECK(answered[0] && !answered[1] && answered[N - 1]);
+    CHECK_OK(results_run_open(r, run, &e), e);              /* --retry-failed */
+    CHECK_OK(results_runs(r, &a, &runs, &n, &e), e);
+    CHECK(runs[0].finished == NULL);
+    CHECK_OK(results_begin(r, &e), e);
+    reply(r, run, 1, "retried", &e);
+    CHECK_OK(results_commit(r, &e), e);
+    CHECK_OK(results_reply_find(r, run, 1, &a, &one, &found, &e), e);
+    CHECK_STR(one.text, "retried");
+    CHECK(!one.error);
     results_close(r);
     arena_free(&a);
 }
@@ -914,6 +940,40 @@ TEST(results_merge_joins_by_run_and_question)
     }
     CHECK(!file_exists("x.db-merging") && !file_exists("x.db-wal"));
     results_close(open_store(RESULTS_WRITE, &e));
+}
+
+TEST(results_merge_gives_a_label_to_the_later_model)
+{
+    struct err e = { 0 };
+    const char *texts[N] = { "a0" };
+    make_part("1.db", "tiny", "linear", "2026-01-01", texts);
+    make_part("2.db", "tiny", "mlp2x_gelu", "2026-01-02", texts);
+    for (int round = 0; round < 3; round++) {
+        CHECK_OK(merge("x.db", round ? "2.db" : "1.db", round ? "1.db" : "2.db", &e), e);
+        CHECK_INT(ask("SELECT connector = 'mlp2x_gelu' FROM model WHERE label = 'tiny'"), 1);
+        CHECK_INT(ask("SELECT connector = 'linear' FROM model WHERE label = 'tiny@aa'"), 1);
+    }
+}
+
+/* A store that was deleted by its name alone: what lies beside it is not the merged one's. */
+TEST(results_merge_takes_no_old_wal)
+{
+    struct err e = { 0 };
+    const char *texts[N] = { "a0", "a1" };
+    int64_t run;
+    struct results *r = make_store(&run, &e);
+    CHECK_OK(results_begin(r, &e), e);
+    reply(r, run, 0, "old", &e);
+    CHECK_OK(results_commit(r, &e), e);
+    CHECK(rename("x.db-wal", "kept") == 0);                 /* as SIGKILL would leave it */
+    results_close(r);
+    CHECK(remove("x.db") == 0 && rename("kept", "x.db-wal") == 0);
+    make_part("1.db", "tiny", "linear", "2026-01-01", texts);
+    CHECK_OK(merge("x.db", "1.db", NULL, &e), e);
+    results_close(open_store(RESULTS_READ, &e));
+    CHECK_STR(text_of(1, 0), "a0");
+    CHECK_INT(ask("SELECT count(*) FROM reply"), 2);
+    CHECK(is_whole());
 }
 
 TEST(results_merge_refuses_what_contradicts)

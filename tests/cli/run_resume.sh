@@ -49,3 +49,26 @@ set +e; wait $pid; status=$?; set -e
 [ $status = 130 ] || [ $status = 0 ] || fail "exit status $status after SIGINT"
 expect 0 run --db stopped.db
 replies stopped.db | cmp - whole.txt || fail "replies differ after Ctrl-C"
+
+# a run that was stopped lacks answers when it is scored again, too; one that was asked for less does not
+cp parts.db open.db
+query open.db "DELETE FROM reply WHERE ordinal > 20 AND run = (SELECT r.id FROM run r JOIN dataset d ON d.id = r.dataset
+    WHERE d.benchmark = 'pope')" >/dev/null
+expect 0 "$PROGRAM" score --db open.db --data data --judge demo
+query open.db "UPDATE run SET finished = NULL WHERE dataset = (SELECT id FROM dataset WHERE benchmark = 'pope')" >/dev/null
+expect 5 "$PROGRAM" score --db open.db --data data --judge demo
+says 'pope:test tiny-mlp: 87 of 108 questions have no reply: the run was stopped'
+
+# other settings have a line of their own, and other weights under one label do, too
+expect 0 run --suite pope --limit 10 --db lines.db
+expect 0 run --suite pope --limit 10 --db lines.db --max-new-tokens 1 --temperature 0.5
+expect 0 run --suite pope --limit 10 --db lines.db --image-mode crop
+cp -R "$MLP" tiny-mlp
+sed -i 's/"rms_norm_eps": [^,]*/"rms_norm_eps": 2e-5/' tiny-mlp/config.json
+expect 0 "$PROGRAM" run --suite pope --limit 10 --model tiny-mlp --mirror "$MIRROR" --data data --db lines.db
+says 'tiny-mlp: another checkpoint had this label in lines.db'
+expect 0 "$PROGRAM" leaderboard --db lines.db
+prints '^tiny-mlp@[0-9a-f]\{8\}  *mlp2x_gelu'
+prints '^tiny-mlp@[0-9a-f]\{8\} (temperature 0.5, at most 1 tokens)  *mlp2x_gelu'
+prints '^tiny-mlp@[0-9a-f]\{8\} (crop)  *mlp2x_gelu'
+prints '^tiny-mlp  *mlp2x_gelu'

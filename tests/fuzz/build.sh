@@ -22,7 +22,7 @@ sources() {  # NAME: what stands behind fuzz_NAME.c
     safetensors) echo engine/safetensors.c engine/stored.c ;;
     torch) echo engine/torch_pickle.c engine/stored.c ;;
     json) echo engine/config.c engine/lora.c ;;
-    tokenizer) echo "$B/fuzz/tokenizer.cc.o" -lsentencepiece -lstdc++ ;;
+    tokenizer) echo "$B/fuzz/tokenizer.cc.o" engine/base/sha256.c -lsentencepiece -lstdc++ ;;
     image) echo engine/image.c engine/image_bmp.c engine/image_gif.c engine/preprocess.c engine/resize*.c -ljpeg -lpng -lwebp ;;
     xlsx) echo harness/xlsx.c harness/xml.c ;;
     judge) echo harness/chat_answer.c engine/base/sha256.c benchmarks/*.c prompts/*.c ;;

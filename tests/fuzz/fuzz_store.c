@@ -106,7 +106,7 @@ static void write_store(struct results *r, struct err *e)
     row.model = model;
     row.dataset = dataset;
     if (results_questions(r, dataset, &question, 1, e) == OK && results_run(r, &row, false, &run, e) == OK &&
-        results_forget_failed(r, run, e) == OK && results_begin(r, e) == OK) {
+        results_run_open(r, run, e) == OK && results_begin(r, e) == OK) {
         results_reply_add(r, run, 0, &reply, e);
         results_commit(r, e);
         results_judgement_add(r, &judged, e);

@@ -31,11 +31,11 @@ char choice_science(const char *reply)
 
 struct word { const char *at; size_t n; };
 
-/* The next word at *text, ended by white space or one of 13 marks; n is 0 at the end. */
-static struct word next_word(const char **text)
+/* The next word of *text..end, ended by white space or one of 13 marks; n is 0 at the end. */
+static struct word next_word(const char **text, const char *end)
 {
     struct word w = { NULL, 0 };
-    const char *p = *text, *end = p + strlen(p);
+    const char *p = *text;
     size_t length;
     for (; p < end; p += length) {
         uint32_t c = utf8_get(p, (size_t)(end - p), &length);
@@ -61,7 +61,7 @@ static const char *behind_space(const char *p)
 {
     const char *start = p;
     size_t length;
-    while (*p && utf8_is_space(utf8_get(p, strlen(p), &length)))
+    while (*p && utf8_is_space(utf8_get(p, strnlen(p, 4), &length)))
         p += length;
     return p > start ? p : NULL;
 }
@@ -94,8 +94,8 @@ static char by_letter(const char *reply, const char *const *texts, int n)
     int n_words = 0, n_letters = 0, first = 0;              /* first: position of the letter found */
     char letter = 0;
     bool refuses = false, seen[26] = { false };
-    for (const char *p = reply;; n_words++) {
-        struct word w = next_word(&p);
+    for (const char *p = reply, *end = p + strlen(p);; n_words++) {
+        struct word w = next_word(&p, end);
         if (!w.n)
             break;
         refuses = refuses || (w.n == 1 && *w.at == 'Z');

@@ -369,7 +369,7 @@ static enum status export_reviews(struct questions *qs, const struct reviews *in
             if (asked->reference_id)
                 python_json(text, asked->reference_id);
             else
-                str_add(text, "null");
+                str_add(text, qs->at[i].id);                /* as the script does */
             str_addf(text, ", \"answer2_id\": null, \"category\": \"llava_bench_%s\", \"content\": ",
                      qs->at[i].category);
             python_json(text, r && r->reply ? r->reply : "");

@@ -93,7 +93,8 @@ static int number_of(struct names *names, const char *name)
     return names->n++;
 }
 
-/* LLaVA takes "nan" and "none" in any case as the end of the options; VLMEvalKit does not. */
+/* LLaVA takes "nan" and "none" in any case as the end of the options, and as no hint; VLMEvalKit does
+ * not. */
 static bool ends_options(const char *text)
 {
     return !text || !strcasecmp(text, "nan") || !strcasecmp(text, "none");
@@ -107,10 +108,11 @@ static enum status read_row(struct tsv *t, const struct columns *c, struct whole
     const char **options = arena_array(a, OPTIONS, sizeof *options);
     const char *index = tsv_text(t, c->index, a), *text = tsv_text(t, c->question, a);
     const char *category = tsv_text(t, c->category, a), *l2 = tsv_text(t, c->l2, a);
+    const char *hint = tsv_text(t, c->hint, a), *answer = tsv_text(t, c->answer, a);
     int64_t number;
     struct question q = { .category = category ? category : "", .text = text, .options = options,
-                          .context = tsv_text(t, c->hint, a),
-                          .reference = tsv_text(t, c->answer, a), .more = row };
+                          .context = ends_options(hint) ? NULL : hint, .reference = answer,
+                          .more = row };
     if (!row || !options)
         return err_set(e, ERR_MEMORY, "%s: out of memory", t->path);
     for (int i = 0; i < OPTIONS; i++)
@@ -126,6 +128,9 @@ static enum status read_row(struct tsv *t, const struct columns *c, struct whole
                        tsv_line(t), index ? index : "");
     if (!text)
         return err_set(e, ERR_DATA, "%s:%zu: \"question\" is missing", t->path, tsv_line(t));
+    if (!answer || strlen(answer) != 1 || answer[0] < 'A' || answer[0] >= 'A' + OPTIONS)
+        return err_set(e, ERR_DATA, "%s:%zu: \"answer\" is \"%.40s\", expected A to %c", t->path,
+                       tsv_line(t), answer ? answer : "", 'A' + OPTIONS - 1);
     row->image = tsv_cell(t, c->image);
     row->split = tsv_text(t, c->split, a);
     row->number = (size_t)(number % PASS);

@@ -7,7 +7,8 @@
  *         folder is not there has no questions and adds nothing to its sum.
  * Score   MME tools/eval_tool.zip, calculation.py.
  * Ids     "<task>/<image file>#<line>". LLaVA's files name both questions of a picture alike, without
- *         the line: the first time one is met it is #1, the second time #2. */
+ *         the line: the prompt says which it is; without one, the first time a picture is met it is #1,
+ *         the second time #2. */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -277,7 +278,33 @@ static void tally_mme(const struct tally_input *in, struct scores *out)
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-/* "<task>/<file>" or "<task>/images/<file>", twice for a picture: odd times #1, even times #2. */
+/* What is left of a question without what prompts put behind it. */
+static const char *core(struct arena *a, const char *text)
+{
+    static const char *const endings[] = { "Answer the question using a single word or phrase.",
+                                           "Please answer yes or no." };
+    char *copy = arena_str(a, text);
+    for (size_t i = 0; i < COUNT(endings); i++)
+        for (char *at = copy; (at = strstr(at, endings[i])); )
+            memset(at, ' ', strlen(endings[i]));
+    return utf8_strip(a, copy);
+}
+
+/* Which of a picture's two questions a prompt asks: 0 or 1; -1: neither, or both. */
+static int asked_by(const struct questions *qs, const size_t of[2], const char *prompt)
+{
+    struct arena a = { 0 };
+    const char *asked = core(&a, prompt);
+    bool is[2];
+    for (int i = 0; i < 2; i++)
+        is[i] = !strcmp(asked, core(&a, qs->at[of[i]].text));
+    int found = a.failed || is[0] == is[1] ? -1 : is[1];
+    arena_free(&a);
+    return found;
+}
+
+/* "<task>/<file>" or "<task>/images/<file>", twice for a picture: the question that the line's prompt
+ * asks, as LLaVA's convert_answer_to_mme.py finds it; else odd times #1, even times #2. */
 static bool match_mme(struct questions *qs, const struct json *line, struct answers *into,
                       struct err *e)
 {
@@ -296,17 +323,18 @@ static bool match_mme(struct questions *qs, const struct json *line, struct answ
     const char *file = strncmp(slash + 1, "images/", 7) ? slash + 1 : slash + 8;
     struct arena a = { 0 };
     const char *stem = arena_fmt(&a, "%.*s/%s", (int)(slash - id->string), id->string, file);
-    size_t first = questions_find(qs, arena_fmt(&a, "%s#1", stem), SIZE_MAX);
-    size_t second = questions_find(qs, arena_fmt(&a, "%s#2", stem), SIZE_MAX);
+    size_t of[2] = { questions_find(qs, arena_fmt(&a, "%s#1", stem), SIZE_MAX),
+                     questions_find(qs, arena_fmt(&a, "%s#2", stem), SIZE_MAX) };
     arena_free(&a);
-    if (first == SIZE_MAX || second == SIZE_MAX)
+    if (of[0] == SIZE_MAX || of[1] == SIZE_MAX)
         return false;
+    int asked = asked_by(qs, of, json_get_str(line, "prompt", ""));
     if (!second_next && !(second_next = into->state = arena_array(into->arena, qs->n, 1))) {
         err_set(e, ERR_MEMORY, "no memory for the answers");
         return false;
     }
-    answers_give(into, second_next[first] ? second : first, text);
-    second_next[first] = !second_next[first];
+    answers_give(into, of[asked >= 0 ? asked : second_next[of[0]]], text);
+    second_next[of[0]] = !second_next[of[0]];
     return true;
 }
 

@@ -226,6 +226,9 @@ static enum status read_grades(const struct json *grades, struct questions *qs, 
             if (s && s->type != JSON_NUMBER)
                 return err_set(e, ERR_DATA, "%s: question %s: its \"score\" holds what is no "
                                "number", path, qs->at[i].id);
+            if (s && !(s->number >= 0 && s->number <= 1))
+                return err_set(e, ERR_DATA, "%s: question %s: its grade in run %zu is %g, expected 0 to "
+                               "1", path, qs->at[i].id, p, s->number);
             if (s) {
                 (*marks)[p * qs->n + i] = (struct mark){ .a = s->number };
                 continue;

@@ -7,6 +7,8 @@
 
 #include "engine/base/utf8.h"
 
+enum { RUNS_MAX = 1000, JUDGES_TOLD = 8 };
+
 static int compare_int(int64_t a, int64_t b)
 {
     return (a > b) - (a < b);
@@ -40,7 +42,7 @@ const char *review_text(const char *reply, bool strip_think)
         return reply;
     for (behind += strlen(end); *behind;) {
         size_t length;
-        if (!utf8_is_space(utf8_get(behind, strlen(behind), &length)))
+        if (!utf8_is_space(utf8_get(behind, strnlen(behind, 4), &length)))
             break;
         behind += length;
     }
@@ -157,6 +159,8 @@ enum status reviews_read(struct questions *qs, const char *path, bool attempts,
                            path, qs->at[r->question].id, (long long)r->run, (long long)r->attempt);
         if (i == 0 || r->run != out->runs[out->n_runs - 1])
             out->runs[out->n_runs++] = r->run;
+        if (out->n_runs > RUNS_MAX)
+            return err_set(e, ERR_DATA, "%s: names more than %d runs", path, RUNS_MAX);
     }
     return check_runs(qs, path, rules->partial, out, e);
 }
@@ -177,7 +181,7 @@ static int by_name(const void *x, const void *y)
 const char *reviews_judge(const struct reviews *r, struct arena *a)
 {
     const char **names = arena_array(a, r->n, sizeof *names), *all = "";
-    size_t n = 0;
+    size_t n = 0, told = 0, others = 0;
 
     for (size_t i = 0; names && i < r->n; i++) {
         const char *asked = r->at[i].judge, *served = r->at[i].served;
@@ -189,8 +193,14 @@ const char *reviews_judge(const struct reviews *r, struct arena *a)
     if (n)
         qsort(names, n, sizeof *names, by_name);
     for (size_t i = 0; i < n; i++)
-        if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
+        if (i && strcmp(names[i], names[i - 1]) == 0)
+            continue;
+        else if (told++ < JUDGES_TOLD)
             all = arena_fmt(a, "%s%s%s", all, *all ? " + " : "", names[i]);
+        else
+            others++;
+    if (others)
+        all = arena_fmt(a, "%s + %zu others", all, others);
     return arena_fmt(a, "%s%srecorded", all, *all ? ", " : "");
 }
 

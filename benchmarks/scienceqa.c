@@ -132,8 +132,8 @@ static void tally_scienceqa(const struct tally_input *in, struct scores *out)
         all[picture] += weight;
         right[picture] += in->marks[i].missing ? 0 : in->marks[i].a * weight;
     }
-    scores_add(out, 100 * (right[0] + right[1]) / (all[0] + all[1]), n[0] + n[1], "accuracy");
-    scores_add(out, 100 * right[1] / all[1], n[1], "image_accuracy");
+    scores_add(out, (right[0] + right[1]) / (all[0] + all[1]) * 100, n[0] + n[1], "accuracy");
+    scores_add(out, right[1] / all[1] * 100, n[1], "image_accuracy");
 }
 
 const struct benchmark bench_scienceqa = {

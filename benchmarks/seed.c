@@ -203,7 +203,7 @@ static void add_share(struct scores *out, const struct share *s, const char *pre
                       const char *name)
 {
     if (s->n)                                               /* no rows of this kind: no metric */
-        scores_add(out, 100 * s->right / s->all, s->n, "%s%s", prefix, name);
+        scores_add(out, s->right / s->all * 100, s->n, "%s%s", prefix, name);
 }
 
 static uint64_t kind_seed(const struct questions *qs, size_t i)

@@ -53,6 +53,8 @@ static enum status write_folder(const struct exports *x, const char *path, size_
 static const char *cell_text(struct arena *a, const char *text)
 {
     char *copy = arena_str(a, text), *out = copy;
+    if (!*copy)                                             /* nothing, or no memory: not ours to write */
+        return copy;
     for (const char *p = copy; *p; p++)
         if (*p == '\r')
             *out++ = p[1] == '\n' ? *++p : '\n';

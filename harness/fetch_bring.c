@@ -97,7 +97,10 @@ static enum status move_in(struct unpacked *u, const char *staging, struct err *
     struct fetch *f = u->f;
     for (size_t i = 0; i < u->n && e->code == OK; i++) {
         const char *name = arena_fmt(&f->arena, "%s%s", u->prefix, u->names[i]);
-        fetch_settle(path_join(&f->arena, staging, u->names[i]), fetch_place(f, name), e);
+        const char *from = path_join(&f->arena, staging, u->names[i]);
+        const char *to = fetch_place(f, name);
+        if (file_exists(from) || !file_exists(to))          /* of two of a name, the last was kept */
+            fetch_settle(from, to, e);
         manifest_add_file(&f->manifest, name, u->hashes[i]);
     }
     int fd = e->code == OK ? open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;

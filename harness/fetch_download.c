@@ -64,10 +64,11 @@ enum status fetch_ask_mirror(struct fetch *f, struct err *e)
     struct http_get get = { .url = fetch_where(f, "SHA256SUMS"), .stopped = run_stopped };
     str_init(&text, SUMS_LIMIT);
     f->mirror_asked = true;
-    if (http_to_str(&get, &text, &answer, &one) == OK) {
+    bool there = http_to_str(&get, &text, &answer, &one) == OK;
+    if (there && !answer.is_html) {                         /* a page in its place says that it is not there */
         f->mirror_sums = arena_strn(&f->arena, text.at, text.n);
         f->n_mirror_sums = text.n;
-    } else if (answer.status != 404) {
+    } else if (!there && answer.status != 404) {
         err_set(e, one.code, "%s", one.text);
     }
     str_free(&text);

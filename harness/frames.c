@@ -170,7 +170,11 @@ static enum status read_stamps(struct frames *v, struct err *e)
 static enum status open_decoder(struct frames *v, struct err *e)
 {
     const AVCodec *codec = NULL;
-    int rc = avformat_open_input(&v->format, v->path, NULL, NULL);
+    AVDictionary *only = NULL;                              /* a playlist would name other files */
+    av_dict_set(&only, "protocol_whitelist", "file", 0);
+    av_dict_set(&only, "format_whitelist", "mov,matroska,avi,mpeg,mpegts,flv,ogg,asf", 0);
+    int rc = avformat_open_input(&v->format, v->path, NULL, &only);
+    av_dict_free(&only);
     if (rc < 0)
         return failed(v, "is no video", rc, e);
     if ((rc = avformat_find_stream_info(v->format, NULL)) < 0 ||

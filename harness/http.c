@@ -30,7 +30,7 @@
 #include "harness/version.h"
 
 enum { REDIRECTS = 10, CONNECT_S = 30, NAP_MS = 100, LONGEST_WAIT_MS = 120000,
-       RANGE_SIZE = 48 };
+       RANGE_SIZE = 48, PAGE_MAX = 1 << 20 };
 static const int64_t ANY_SIZE = (int64_t)1 << 40;
 
 struct transfer {
@@ -42,12 +42,14 @@ struct transfer {
     const char *path;               /* of FILE.part, for messages */
     int64_t have;                   /* bytes that are in it */
     int64_t asked_from;             /* Range of this attempt, 0: none */
+    char resume[200];               /* and the validator that it depends on */
     const char *part_of;            /* validator of the file of which a part is asked; NULL: all of it */
     int64_t part_from, part_n;
     int64_t range_from;             /* of a 206; -1: none was said */
     int64_t range_total;            /* of a 206 or 416; -1: none */
     bool started;                   /* the first byte of this attempt is in */
     bool is_file;                   /* the URL is file:// */
+    int64_t page;                   /* bytes of an error's page so far */
     enum { FINE, TOO_LONG, DISK, STOPPED, RANGE_LIES, NO_PARTS, NO_ROOM } why;
     int disk_errno;
     double needed, room;            /* bytes, with NO_ROOM */
@@ -159,6 +161,15 @@ static bool has_room(struct transfer *t)
     return t->needed <= t->room;
 }
 
+/* Is a part of an answer what was asked for: from there, of the same file, of which it says the whole
+ * size? A server may not know If-Range. */
+static bool goes_on(const struct transfer *t)
+{
+    const char *now = t->resume[0] == '"' ? t->answer->etag : t->answer->date;
+    return t->asked_from && t->range_from == t->asked_from && t->range_total > t->asked_from &&
+           (!*now || !strcmp(now, t->resume));
+}
+
 /* The first bytes of an answer decide whether they go behind what is there or replace it. */
 static bool begin(struct transfer *t)
 {
@@ -171,7 +182,7 @@ static bool begin(struct transfer *t)
     }
     long status = 0;
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status == 206 && t->asked_from && t->range_from == t->asked_from)
+    if (status == 206 && goes_on(t))
         return true;
     if (status == 206) {
         t->why = RANGE_LIES;
@@ -196,8 +207,10 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *user)
     long status = 0;
 
     curl_easy_getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (status >= 300)                                      /* an error's page is not the file */
-        return n;
+    if (status >= 300) {                                    /* an error's page is not the file; one */
+        t->page += (int64_t)n;                              /* that does not end is not waited for  */
+        return t->page > PAGE_MAX ? 0 : n;
+    }
     if (t->part_of && (status != 206 || t->range_from != t->part_from)) {
         t->why = status == 206 ? RANGE_LIES : NO_PARTS;
         return 0;
@@ -299,7 +312,7 @@ static bool prepare(struct transfer *t, bool only_look, struct curl_slist **head
 {
     const struct http_get *get = t->get;
     CURL *c = t->curl;
-    char resume[200] = "", line[300];
+    char line[300];
     bool secure = !strncasecmp(get->url, "https:", 6);
     long stall = get->stall_s ? get->stall_s : 60;
 
@@ -307,15 +320,16 @@ static bool prepare(struct transfer *t, bool only_look, struct curl_slist **head
     struct curl_slist *list = curl_slist_append(NULL, "Accept-Encoding: identity");
     t->started = false;
     t->why = FINE;
-    t->asked_from = 0;
+    t->asked_from = t->page = 0;
+    t->resume[0] = '\0';
     t->range_from = t->range_total = -1;
     *t->answer = (struct http_answer){ .bytes = -1 };
     if (t->fd >= 0 && !t->is_file && t->have > 0) {
-        read_from(t, resume, sizeof resume);
-        if (*resume) {
+        read_from(t, t->resume, sizeof t->resume);
+        if (t->resume[0]) {
             t->asked_from = t->have;
             snprintf(range, RANGE_SIZE, "%" PRId64 "-", t->have);
-            snprintf(line, sizeof line, "If-Range: %s", resume);
+            snprintf(line, sizeof line, "If-Range: %s", t->resume);
             struct curl_slist *longer = curl_slist_append(list, line);
             list = longer ? longer : list;
             curl_easy_setopt(c, CURLOPT_RANGE, range);
@@ -418,7 +432,7 @@ static enum status explain(struct transfer *t, CURLcode rc, const char *detail, 
     }
     if (rc == CURLE_FILE_COULDNT_READ_FILE)
         return err_set(e, ERR_DATA, "%s: there is no such file", url);
-    if (rc == CURLE_OK || rc == CURLE_HTTP_RETURNED_ERROR)
+    if (rc == CURLE_OK || rc == CURLE_HTTP_RETURNED_ERROR || t->page > PAGE_MAX)
         return err_set(e, ERR_DATA, "%s: HTTP %ld%s", url, status, meaning_of(status));
     if (rc == CURLE_OUT_OF_MEMORY)
         return err_set(e, ERR_MEMORY, "%s: no memory", url);
@@ -463,8 +477,7 @@ static bool good(const struct transfer *t, CURLcode rc, bool only_look)
         return t->asked_from && t->range_total == t->have;
     if (status != 200 && status != 206)
         return false;
-    return only_look || t->fd < 0 || status != 206 || t->range_total < 0 ||
-           t->have == t->range_total;
+    return only_look || t->fd < 0 || status != 206 || t->have == t->range_total;
 }
 
 static enum status transfer(struct transfer *t, bool only_look, struct err *e)
@@ -492,7 +505,8 @@ static enum status transfer(struct transfer *t, bool only_look, struct err *e)
                 begin(t);                                   /* an empty file has no first byte */
             return t->why == FINE ? OK : explain(t, rc, detail, e);
         }
-        bool again = worth_retrying(rc, t->answer->status) && t->why == FINE;
+        bool part = rc == CURLE_OK && t->answer->status == 206 && t->have > before;
+        bool again = t->why == FINE && (part || worth_retrying(rc, t->answer->status));
         if ((t->answer->status == 416 || t->why == RANGE_LIES) && t->asked_from && t->fd >= 0) {
             t->have = 0;                                    /* what we have is of no use there */
             again = ftruncate(t->fd, 0) == 0 && lseek(t->fd, 0, SEEK_SET) == 0;
@@ -567,7 +581,7 @@ enum status http_part(const struct http_get *get, const struct http_answer *same
     struct http_answer answer = { 0 };
     struct transfer t = { .get = get, .answer = &answer, .body = out, .fd = -1, .path = "",
                           .part_of = validator(same), .part_from = from, .part_n = n };
-    *parts = *t.part_of && same->bytes > 0 && from >= 0 && n > 0 && from + n <= same->bytes;
+    *parts = *t.part_of && same->bytes > 0 && from >= 0 && n > 0 && from <= same->bytes && n <= same->bytes - from;
     if (!*parts)
         return err_set(e, ERR_DATA, "%s: cannot be asked for in parts", get->url);
     run(&t, false, e);

@@ -139,6 +139,7 @@ static enum status take_page(struct hub *h, const cJSON *page, const char *url, 
         return err_set(e, ERR_CHECKPOINT, "%s: is no list of files", url);
     cJSON_ArrayForEach(item, page) {
         const cJSON *lfs = cJSON_GetObjectItemCaseSensitive(item, "lfs");
+        lfs = cJSON_IsObject(lfs) ? lfs : NULL;
         const cJSON *size = cJSON_GetObjectItemCaseSensitive(lfs ? lfs : item, "size");
         const char *path = text_of(item, "path"), *hash = text_of(lfs ? lfs : item, "oid");
         if (strcmp(text_of(item, "type"), "file"))
@@ -274,7 +275,7 @@ static enum status get_file(struct hub *h, const struct hub_file *file, struct e
     struct progress p = { .what = file->path, .is_bytes = true,
                           .total = file->size > 0 ? (uint64_t)file->size : 0 };
 
-    if (file_size(path) == file->size)                      /* whole from an earlier call, and */
+    if (file->size >= 0 && file_size(path) == file->size)   /* whole from an earlier call, and */
         return OK;                                          /* checked before it got its name */
     str_init(&url, 4000);
     str_addf(&url, "%s/%s/resolve/%s/", h->o->hf_endpoint, h->id, h->commit);

@@ -22,7 +22,7 @@
 #include "harness/say.h"
 #include "harness/xlsx.h"
 
-enum { IDS = 12, OPTIONS = 5 };
+enum { IDS = 12, OPTIONS = 5, CATEGORIES = 16 };
 
 struct row {
     const char *ids[IDS];
@@ -45,6 +45,7 @@ struct import {
     size_t n, size;
     const char **plain;         /* [qs->n] texts as compared; made when needed */
     struct names keys;          /* plain text, and plain prompt, of every question */
+    size_t room;                /* bytes that may still be kept */
     bool qualified;             /* ids are "category/...": a bare number says too little */
     size_t offered, fitted;     /* of the row that is being probed */
     const struct row *probing;
@@ -60,8 +61,10 @@ static const char *plain(struct arena *a, const char *text)
     char *copy = utf8_lower(a, text), *out = copy;
     size_t n = strlen(copy), length;
 
+    if (n == 0)
+        return copy;
     for (size_t f = 0; f < COUNT(fillers); f++)
-        for (char *at; (at = strstr(copy, fillers[f]));)
+        for (char *at = copy; (at = strstr(at, fillers[f]));)
             memset(at, ' ', strlen(fillers[f]));
     for (size_t i = 0; i < n; i += length) {
         bool space = utf8_is_space(utf8_get(copy + i, n - i, &length));
@@ -359,8 +362,15 @@ static struct row *add_row(struct import *im)
     return r;
 }
 
+/* A sheet may name one long text in a million cells: what is kept stays in proportion to the file. */
 static const char *keep(struct import *im, const char *text)
 {
+    size_t n = text ? strlen(text) + 1 : 0;
+    if (n > im->room) {
+        err_set(im->e, ERR_DATA, "its cells come to more than 64 times its size and 64 MiB: refused");
+        return NULL;
+    }
+    im->room -= n;
     return text ? arena_str(im->arena, text) : NULL;
 }
 
@@ -370,7 +380,8 @@ static void add_id(struct import *im, struct row *r, const char *id)
     if (!id || !*id || r->n_ids == IDS || (im->qualified && !strchr(id, '/') &&
                                            str_to_int(id, &number)))
         return;
-    r->ids[r->n_ids++] = arena_str(im->arena, id);
+    if ((id = keep(im, id)))
+        r->ids[r->n_ids++] = id;
 }
 
 /* An id as programs write it: bare, as a picture's name, below its category. */
@@ -493,19 +504,19 @@ static void take_record(struct import *im, const char *const cell[FIELDS], size_
         .key = SIZE_MAX };
     for (int k = 0; k < OPTIONS; k++)
         whole.options[k] = keep(im, cell[A + k]);
-    for (bool last = false; !last;) {
-        size_t n = category && im->qualified ? strcspn(category, ",")
-                 : category ? strlen(category) : 0;
+    for (int k = 0; k < CATEGORIES && im->e->code == OK; k++) {
+        size_t n = !category ? 0 : im->qualified ? strcspn(category, ",") : strlen(category);
         struct row *r = add_row(im);
         if (!r)
             return;
         *r = whole;
         if (category)
             r->category = utf8_strip(im->arena, arena_strn(im->arena, category, n));
-        for (int k = INDEX; k <= ID; k++)
-            add_ids(im, r, cell[k]);
-        last = !category || !category[n];
-        category = last ? NULL : category + n + 1;
+        for (int f = INDEX; f <= ID; f++)
+            add_ids(im, r, cell[f]);
+        if (!category || !category[n])
+            break;
+        category += n + 1;
     }
 }
 
@@ -532,7 +543,7 @@ static void read_sheet(struct import *im, const char *path)
         there = column[PREDICTION] >= 0;
     }
     if (im->e->code == OK && need_column(im, path, there) == OK)
-        for (size_t place = 0; xlsx_next(t, &cells, &n); place++) {
+        for (size_t place = 0; im->e->code == OK && xlsx_next(t, &cells, &n); place++) {
             const char *cell[FIELDS];
             for (int f = 0; f < FIELDS; f++)
                 cell[f] = column[f] >= 0 && column[f] < n ? cells[column[f]] : NULL;
@@ -552,11 +563,15 @@ static void read_tsv(struct import *im, const char *path)
             column[f] = tsv_column(&t, field_names[f]);
         need_column(im, path, column[PREDICTION] >= 0);
     }
-    for (size_t place = 0; tsv_next(&t); place++) {
+    for (size_t place = 0; im->e->code == OK && tsv_next(&t); place++) {
         const char *cell[FIELDS];
         arena_reset(&a);
         for (int f = 0; f < FIELDS; f++)
             cell[f] = tsv_text(&t, column[f], &a);
+        if (column[PREDICTION] >= t.n_cells) {              /* a row that was cut off */
+            im->out->unreadable++;
+            continue;
+        }
         struct tsv_cell raw = tsv_cell(&t, column[PREDICTION]);
         cell[PREDICTION] = tsv_unquote(t.file.at + raw.at, raw.n, &a);  /* "None" is a reply */
         take_record(im, cell, place);
@@ -572,13 +587,16 @@ static void read_records(struct import *im, const char *path)
     const struct json *item;
 
     json_items_open(&in, path, "", &scratch, im->e);
-    for (size_t place = 0; (item = json_items_next(&in)); place++) {
+    for (size_t place = 0; im->e->code == OK && (item = json_items_next(&in)); place++) {
         const char *cell[FIELDS];
         for (int f = 0; f < FIELDS; f++)
             cell[f] = as_text(im, json_get(item, field_names[f]));
-        if (need_column(im, path, cell[PREDICTION]) != OK)
+        if (place == 0 && need_column(im, path, json_get(item, field_names[PREDICTION])) != OK)
             break;
-        take_record(im, cell, place);
+        if (cell[PREDICTION])
+            take_record(im, cell, place);
+        else
+            im->out->unreadable++;
     }
     json_items_close(&in);
     arena_free(&scratch);
@@ -643,6 +661,7 @@ enum status import_answers(const struct benchmark *b, struct questions *qs, cons
 {
     struct import im = { .b = b, .qs = qs, .out = out, .arena = a, .e = e };
     reader *read = reader_of(path, e);
+    int64_t size = file_size(path);
 
     if (e->code != OK)
         return e->code;
@@ -652,8 +671,11 @@ enum status import_answers(const struct benchmark *b, struct questions *qs, cons
         return e->code;
     for (size_t i = 0; i < qs->n && !im.qualified; i++)
         im.qualified = strchr(qs->at[i].id, '/');
+    im.room = ((size_t)1 << 26) + 64 * (size_t)(size > 0 ? size : 0);
     read(&im, path);
-    if (e->code == OK && give_all(&im) != OK)
+    if (e->code == OK)
+        give_all(&im);
+    if (e->code != OK && strncmp(e->text, path, strlen(path)))
         err_in(e, "%s", path);
     free(im.rows);
     if (qs->failed || a->failed)

@@ -14,7 +14,7 @@
 #include "engine/base/json.h"
 #include "engine/base/str.h"
 
-enum { VERSION_1 = 1, MANIFEST_LIMIT = 16 << 20, SUMS_LIMIT = 512 << 20 };
+enum { VERSION_1 = 1, SOURCES_MAX = 256, MANIFEST_LIMIT = 16 << 20, SUMS_LIMIT = 512 << 20 };
 
 struct manifest_source *manifest_find(const struct manifest *m, const char *source)
 {
@@ -26,11 +26,11 @@ struct manifest_source *manifest_find(const struct manifest *m, const char *sour
 
 struct manifest_source *manifest_add(struct manifest *m, const char *source)
 {
-    struct manifest_source *s = manifest_find(m, source);
+    struct manifest_source *s = manifest_find(m, source), *longer;
     if (s)
         return s;
-    struct manifest_source *longer = arena_array(m->arena, m->n_sources + 1, sizeof *longer);
-    if (!longer)
+    if (m->n_sources == SOURCES_MAX ||
+        !(longer = arena_array(m->arena, m->n_sources + 1, sizeof *longer)))
         return NULL;
     if (m->n_sources)
         memcpy(longer, m->sources, m->n_sources * sizeof *longer);
@@ -80,6 +80,7 @@ static void read_sources(struct manifest *m, const char *path, bool *damaged)
     if (!*damaged && list && list->type == JSON_ARRAY)
         for (const struct json *s = list->first; s; s = s->next) {
             struct manifest_source *to = manifest_add(m, json_get_str(s, "source", ""));
+            *damaged = !to;                                 /* more than any benchmark has */
             if (!to)
                 break;
             to->url = json_get_str(s, "url", "");

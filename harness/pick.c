@@ -93,8 +93,8 @@ static int64_t find_directory(const struct str *tail, int64_t tail_from, int64_t
             bytes = little(tail->at + end64 + 40, 8);
             from = little(tail->at + end64 + 48, 8);
         }
-        if (bytes == 0 || bytes > DIRECTORY_MAX ||
-            from > (uint64_t)(tail_from + (int64_t)at) - bytes)
+        uint64_t before = (uint64_t)tail_from + at;
+        if (bytes == 0 || bytes > DIRECTORY_MAX || bytes > before || from > before - bytes)
             return 0;
         *n_bytes = (int64_t)bytes;
         return (int64_t)from;
@@ -138,6 +138,8 @@ static bool read_entry(const struct zip *z, size_t at, struct member *m)
             break;
         }
     }
+    if (from > (uint64_t)z->directory_from)
+        return false;
     m->from = (int64_t)from;
     return !m->wanted || (!(little(r + 8, 2) & 1) && size != UINT32_MAX && packed != UINT32_MAX);
 }
@@ -162,7 +164,7 @@ static bool read_members(struct zip *z)
     for (size_t i = 0; i < z->n; i++) {
         struct member *m = &z->at[i];
         m->n = (i + 1 < z->n ? z->at[i + 1].from : z->directory_from) - m->from;
-        if (m->from < 0 || m->n < 30)                       /* a local header's size */
+        if (m->n < 30)                                      /* a local header's size */
             return false;
         if (!m->wanted)
             continue;

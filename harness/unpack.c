@@ -27,6 +27,7 @@ struct job {
     const struct unpack *u;
     struct archive *a;
     uint64_t bytes, max;
+    uint64_t passed, passed_max;            /* of members that are not wanted */
     struct err *e;
 };
 
@@ -89,6 +90,12 @@ static enum status failed(struct job *j, const char *name, const char *what)
     return err_set(j->e, ERR_DATA, "%s: member \"%s\" %s", j->u->archive, name, what);
 }
 
+static enum status stopped(struct job *j)
+{
+    return j->u->stopped && j->u->stopped() != OK
+         ? err_set(j->e, j->u->stopped(), "%s: unpacking was stopped by a signal", j->u->archive) : OK;
+}
+
 /* Copies the open member to fd, counting and hashing. */
 static enum status copy(struct job *j, const char *name, const char *path, int fd,
                         unsigned char hash[SHA256_SIZE])
@@ -107,9 +114,8 @@ static enum status copy(struct job *j, const char *name, const char *path, int f
         if (j->bytes > j->max)
             return err_set(j->e, ERR_DATA, "%s: unpacks to more than %llu bytes: refused",
                            j->u->archive, (unsigned long long)j->max);
-        if (j->u->stopped && j->u->stopped() != OK)
-            return err_set(j->e, j->u->stopped(), "%s: unpacking was stopped by a signal",
-                           j->u->archive);
+        if (stopped(j) != OK)
+            return j->e->code;
         sha256_add(&sha, block, (size_t)n);
         for (la_ssize_t at = 0; at < n;) {
             ssize_t k = write(fd, block + at, (size_t)(n - at));
@@ -191,6 +197,27 @@ static enum status take(struct job *j, struct archive_entry *entry, uint64_t *n_
     return j->e->code;
 }
 
+/* What is left of a member. Where the whole archive is compressed, libarchive would undo it to find the
+ * next one, however long that takes; a zip's members are skipped by their sizes. */
+static enum status pass_over(struct job *j)
+{
+    const void *block;
+    la_int64_t offset;
+    size_t n;
+
+    if (archive_filter_count(j->a) < 2)                     /* the last one is the file itself */
+        return OK;
+    while (archive_read_data_block(j->a, &block, &n, &offset) == ARCHIVE_OK) {
+        j->passed += n;
+        if (j->passed > j->passed_max)
+            return err_set(j->e, ERR_DATA, "%s: what is not wanted of it unpacks to more than %llu bytes: "
+                           "refused", j->u->archive, (unsigned long long)j->passed_max);
+        if (stopped(j) != OK)
+            return j->e->code;
+    }
+    return OK;                                              /* damage shows at the next member */
+}
+
 /* A reader on the archive, or NULL with e set. */
 static struct archive *open_archive(const char *path, struct err *e)
 {
@@ -206,8 +233,10 @@ static struct archive *open_archive(const char *path, struct err *e)
     archive_read_support_filter_bzip2(a);
     archive_read_support_filter_xz(a);
     archive_read_support_filter_zstd(a);
-    if (archive_read_open_filename(a, path, BLOCK) == ARCHIVE_OK)
+    if (archive_read_open_filename(a, path, BLOCK) == ARCHIVE_OK && archive_filter_count(a) <= 2)
         return a;
+    if (archive_filter_count(a) > 2)                        /* each could be a thousand times longer */
+        err_set(e, ERR_DATA, "%s: is compressed more than once: refused", path);
     err_set(e, ERR_DATA, "%s: is no zip or tar archive: %s", path, archive_error_string(a));
     archive_read_free(a);
     return NULL;
@@ -240,10 +269,14 @@ enum status unpack(const struct unpack *u, uint64_t *n_files, struct err *e)
     if (!j.a)
         return e->code;
     j.max = u->max_bytes ? u->max_bytes : LARGEST;
-    if (!u->max_bytes && size >= 0 && (uint64_t)size < LARGEST / RATIO)
-        j.max = (uint64_t)size * RATIO + SMALL < LARGEST ? (uint64_t)size * RATIO + SMALL : LARGEST;
+    j.passed_max = LARGEST;
+    if (size >= 0 && (uint64_t)size < LARGEST / RATIO)
+        j.passed_max = (uint64_t)size * RATIO + SMALL < LARGEST ? (uint64_t)size * RATIO + SMALL : LARGEST;
+    if (!u->max_bytes)
+        j.max = j.passed_max;
     while (e->code == OK && (entry = next_member(j.a, u->archive, &seen, e)))
-        take(&j, entry, n_files);
+        if (take(&j, entry, n_files) == OK)
+            pass_over(&j);
     archive_read_free(j.a);
     return e->code;
 }

@@ -52,6 +52,8 @@ static uint32_t escaped(const char *p)
 static const char *unescaped(struct arena *a, const char *text)
 {
     char *copy = arena_str(a, text), *out = copy;
+    if (!*copy)                                             /* nothing, or no memory: not ours to write */
+        return copy;
     for (const char *p = copy; *p;) {
         uint32_t c = escaped(p);
         if (c) {

@@ -84,7 +84,9 @@ static void add_part(struct str *s, enum part part, enum prompt_format format,
     case OCR:
         str_addf(s, "Reference OCR token: %s", context);
         break;
-    case OPTIONS:
+    case OPTIONS:                                           /* each behind a line feed: none without */
+        if (item->n_options == 0 && s->n && s->at[s->n - 1] == '\n')
+            s->at[--s->n] = '\0';
         for (int i = 0; i < item->n_options; i++)
             str_addf(s, "%s%c. %s", i ? "\n" : "", 'A' + i, item->options[i]);
         break;

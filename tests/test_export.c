@@ -269,7 +269,7 @@ TEST(export_llavabench_writes_llavas_review_files)
         "{\"question_id\": 5, \"reply\": \"8 6.5\\nBecause \\u00e9.\"}\n", &x), f.err);
     CHECK_OK(export_write(&x, "out", &size, &f.err), f.err);
     check_file("out/my,model_gpt-4-review-run0.jsonl",
-        "{\"id\": 1, \"question_id\": 5, \"answer1_id\": null, \"answer2_id\": null, \"category\": "
+        "{\"id\": 1, \"question_id\": 5, \"answer1_id\": 5, \"answer2_id\": null, \"category\": "
         "\"llava_bench_conv\", \"content\": \"8 6.5\\nBecause \\u00e9.\", \"tuple\": [8.0, 6.5]}\n"
         "{\"id\": 2, \"question_id\": 3, \"answer1_id\": \"abc\", \"answer2_id\": null, \"category\": "
         "\"llava_bench_detail\", \"content\": \"nothing\", \"tuple\": [-1.0, -1.0]}\n");

@@ -617,3 +617,35 @@ TEST(fetch_refuses_a_bomb)
     CHECK(!file_exists("data/own/pics") && !file_exists("data/own/.unpack"));
     CHECK(!file_exists("data/own/.download/bomb.zip"));
 }
+
+/* tar -r puts a member behind its older self: the last one counts. */
+TEST(fetch_takes_the_last_of_two_members_of_one_name)
+{
+    struct source sources[] = {
+        { .path = "q.json", .url = { "https://own.example/q.json" } },
+        { .path = "pics/", .url = { "https://own.example/pics.tar" }, .images = true } };
+    struct benchmark own = { .name = "own", .splits = "test", .sources = sources, .n_sources = 2,
+                             .read = read_own, .question_files = own_files };
+    struct options o = options_with(own_mirror("https://own.example/q.json", "{}\n"));
+    struct fetch_state state;
+    struct err e = { 0 };
+    struct archive *a = archive_write_new();
+    archive_write_set_format_pax_restricted(a);
+    CHECK_INT(archive_write_open_filename(a, "mirror/own.example/pics.tar"), ARCHIVE_OK);
+    for (int i = 0; i < 2; i++) {
+        struct archive_entry *entry = archive_entry_new();
+        archive_entry_set_pathname(entry, "a.jpg");
+        archive_entry_set_filetype(entry, AE_IFREG);
+        archive_entry_set_size(entry, 3);
+        archive_write_header(a, entry);
+        archive_write_data(a, i ? "new" : "old", 3);
+        archive_entry_free(entry);
+    }
+    archive_write_close(a);
+    archive_write_free(a);
+    CHECK_OK(fetch_benchmark(&o, &own, "test", &state, &e), e);
+    struct file f;
+    CHECK_OK(file_open(&f, "data/own/pics/a.jpg", ERR_DATA, &e), e);
+    CHECK(f.n == 3 && !memcmp(f.at, "new", 3));
+    file_close(&f);
+}

@@ -189,6 +189,41 @@ TEST(http_does_not_append_another_range)
     httpd_stop(s);
 }
 
+/* A server that does not know If-Range, and one that does not say how long the whole is. */
+static void part_of_another(struct httpd_call *c)
+{
+    const char *header = c->user;
+    if (c->range[0])
+        httpd_send(c, 206, header, big + 1000, BIG - 2000);
+    else
+        httpd_send(c, 200, "ETag: \"v2\"\r\n", big, BIG);
+}
+
+TEST(http_takes_no_part_that_may_be_anothers_or_too_short)
+{
+    static const char *const headers[] = {
+        "ETag: \"v2\"\r\nContent-Range: bytes 1000-298999/300000\r\n",
+        "ETag: \"v1\"\r\nContent-Range: bytes 1000-298999/*\r\n",
+        "Content-Range: bytes 1000-298999/*\r\n",
+    };
+    for (size_t i = 0; i < COUNT(headers); i++) {
+        struct http_answer answer;
+        struct err e = { 0 };
+        char from[300];
+        fill();
+        struct httpd *s = httpd_start(part_of_another, (void *)(uintptr_t)headers[i]);
+        struct http_get get = get_of(s, "/big");
+        snprintf(from, sizeof from, "%s\n\"v1\"\n", get.url);
+        remove("big");
+        CHECK_OK(file_write("big.part", "old bytes", 9, &e), e);
+        CHECK_INT(truncate("big.part", 1000), 0);
+        put("big.part.from", from);
+        CHECK_OK(http_to_file(&get, "big", &answer, &e), e);
+        CHECK(holds("big", big, BIG));
+        httpd_stop(s);
+    }
+}
+
 static void busy_twice(struct httpd_call *c)
 {
     if (c->number <= 2)

@@ -27,6 +27,7 @@ static void tree(struct httpd_call *c)
     static const char format[] =
         "[{\"type\": \"directory\", \"oid\": \"x\", \"size\": 0, \"path\": \"images\"},"
         " {\"type\": \"file\", \"oid\": \"%s\", \"size\": %zu, \"path\": \"config.json\"},"
+        " {\"type\": \"file\", \"oid\": \"%s\", \"lfs\": null, \"path\": \"generation_config.json\"},"
         " {\"type\": \"file\", \"oid\": \"00\", \"size\": 3, \"path\": \"pytorch_model.bin\"},"
         " {\"type\": \"file\", \"oid\": \"00\", \"size\": 3, \"path\": \"../evil.json\"},"
         " {\"type\": \"file\", \"oid\": \"00\", \"size\": 3, \"path\": \"README.md\"}]";
@@ -50,7 +51,7 @@ static void tree(struct httpd_call *c)
     sha1_add(&sha, head, (size_t)snprintf(head, sizeof head, "blob %zu", strlen(config)) + 1);
     sha1_add(&sha, config, strlen(config));
     sha1_hex(&sha, blob);
-    int n = snprintf(body, sizeof body, format, blob, strlen(config));
+    int n = snprintf(body, sizeof body, format, blob, strlen(config), blob);
     snprintf(link, sizeof link, "Link: <http://127.0.0.1:%s%s&cursor=2>; rel=\"next\"\r\n",
              getenv("HUB_PORT"), c->path);
     httpd_send(c, 200, link, body, (size_t)n);
@@ -72,6 +73,8 @@ static void serve_hub(struct httpd_call *c)
         snprintf(h->token, sizeof h->token, "%s", c->authorization);
         h->downloads++;
         httpd_send(c, 200, "", config, strlen(config));
+    } else if (!strcmp(c->path, "/org/tiny/resolve/" COMMIT "/generation_config.json")) {
+        httpd_send(c, 200, "", config, strlen(config));     /* of a size that the list does not say */
     } else if (!strcmp(c->path, "/org/tiny/resolve/" COMMIT "/model.safetensors"))
         httpd_send(c, 302, "Location: /signed\r\n", "", 0);
     else if (!strcmp(c->path, "/signed")) {
@@ -104,6 +107,7 @@ TEST(hub_downloads_and_checks_a_checkpoint)
     CHECK_STR(path, "cache/models/org--tiny");
     CHECK_INT(file_size("cache/models/org--tiny/config.json"), (long long)strlen(config));
     CHECK_INT(file_size("cache/models/org--tiny/model.safetensors"), (long long)strlen(weights));
+    CHECK_INT(file_size("cache/models/org--tiny/generation_config.json"), (long long)strlen(config));
     CHECK(!file_exists("cache/models/org--tiny/pytorch_model.bin"));    /* one form of the weights */
     CHECK(!file_exists("cache/models/org--tiny/README.md") && !file_exists("cache/models/evil.json"));
     CHECK_STR(hub.token, "Bearer secret");

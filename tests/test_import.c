@@ -2,6 +2,8 @@
  * libraries those programs use. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <xlsxwriter.h>
 
 #include "harness/import.h"
 #include "harness/xlsx.h"
@@ -207,6 +209,51 @@ TEST(import_takes_llavas_files_as_before)
     CHECK_OK(import(&f, "/a"), f.err);
     CHECK_INT(f.answers.missing, 4);
     CHECK_INT(import(&f, "/none"), ERR_DATA);
+    fixture_free(&f);
+}
+
+/* A table cut off in its last row: an absent cell is no empty reply. A record without one is no end. */
+TEST(import_takes_no_absent_prediction)
+{
+    static const char *const files[] = {
+        "index\tquestion\tprediction\n9\tWhich?\tD\n7\tWhat is",
+        "[{\"index\": 9, \"prediction\": \"D\"}, {\"index\": 7, \"prediction\": null}]",
+    };
+    for (size_t i = 0; i < COUNT(files); i++) {
+        struct fixture f;
+        put_mmbench();
+        CHECK_OK(fixture_read(&f, "mmbench", "dev"), f.err);
+        put("a", files[i]);
+        CHECK_OK(import(&f, "/a"), f.err);
+        CHECK_STR(f.answers.text[2], "D");
+        CHECK(f.answers.text[0] == NULL);
+        CHECK_INT(f.answers.unreadable, 1);
+        fixture_free(&f);
+    }
+}
+
+/* One long text in a sheet's many cells: what is kept stays in proportion to the file. */
+TEST(import_refuses_a_sheet_that_unfolds)
+{
+    enum { LONG = 30000, ROWS = 4000 };
+    char *text = calloc(LONG + 1, 1);
+    memset(text, 'x', LONG);
+    lxw_workbook *book = workbook_new("unfolds.xlsx");
+    lxw_worksheet *sheet = workbook_add_worksheet(book, NULL);
+    worksheet_write_string(sheet, 0, 0, "index", NULL);
+    worksheet_write_string(sheet, 0, 1, "prediction", NULL);
+    for (lxw_row_t i = 1; i <= ROWS; i++) {
+        worksheet_write_number(sheet, i, 0, i, NULL);
+        worksheet_write_string(sheet, i, 1, text, NULL);
+    }
+    CHECK_INT(workbook_close(book), LXW_NO_ERROR);
+    free(text);
+    CHECK(file_size("unfolds.xlsx") * 64 + (64 << 20) < (int64_t)LONG * ROWS);
+    struct fixture f;
+    put_mmbench();
+    CHECK_OK(fixture_read(&f, "mmbench", "dev"), f.err);
+    CHECK_INT(import(&f, "/unfolds.xlsx"), ERR_DATA);
+    CHECK_STR(f.err.text, "unfolds.xlsx: its cells come to more than 64 times its size and 64 MiB: refused");
     fixture_free(&f);
 }
 

@@ -151,7 +151,7 @@ TEST(mmbench_reads_its_table)
     put_table("1000007\tWhich?\t\tno\tyes\t\t\tB\tocr\t7\td\tperception\n"
               "7\tWhich?\tLook here.\tyes\tno\tnone\tAll\tA\tocr\t" PICTURE "\td\tperception\n"
               "9\t\"a\n\"\"b\"\"\"\t\tx\t\ty\tz\tC\tcolour\t" PICTURE "\td\tperception\n"
-              "1000009\tWhich?\t\tx\ty\t\t\t\t\t123\td\t\n");
+              "1000009\tWhich?\tNONE\tx\ty\t\t\tA\t\t123\td\t\n");
     CHECK_OK(fixture_read(&f, "mmbench", "dev"), f.err);
     const struct question *q = f.questions.at;
     CHECK_INT(f.questions.n, 4);
@@ -163,7 +163,8 @@ TEST(mmbench_reads_its_table)
     CHECK_INT(q[1].n_options, 2);                           /* LLaVA stops at "none" */
     CHECK_INT(q[2].n_options, 1);                           /* and at the first that is absent */
     CHECK_STR(q[2].text, "a\n\"b\"");
-    CHECK(q[3].reference == NULL);
+    CHECK_STR(q[3].reference, "A");
+    CHECK(q[3].context == NULL);                            /* "NONE" is no hint to LLaVA */
     CHECK_STR(fixture_prompt(&f, 1), "Look here.\nWhich?\nA. yes\nB. no\n"
               "Answer with the option's letter from the given choices directly.");
 
@@ -180,6 +181,21 @@ TEST(mmbench_reads_its_table)
     CHECK(strstr(f.err.text, "1000009") != NULL);
     CHECK(bytes == NULL);
     fixture_free(&f);
+}
+
+/* A row that is cut off before its answer can only be scored wrong: it is refused. */
+TEST(mmbench_refuses_rows_without_an_answer)
+{
+    static const char *const answers[] = { "", "nan", "F", "AB", "a" };
+    for (size_t i = 0; i < COUNT(answers); i++) {
+        struct arena a = { 0 };
+        struct fixture f;
+        put_table(arena_fmt(&a, "9\tWhich?\t\tx\ty\t\t\t%s\tocr\t" PICTURE "\td\tp\n", answers[i]));
+        CHECK_INT(fixture_read(&f, "mmbench", "dev"), ERR_DATA);
+        CHECK(strstr(f.err.text, ":2: \"answer\" is \"") && strstr(f.err.text, "expected A to D"));
+        fixture_free(&f);
+        arena_free(&a);
+    }
 }
 
 TEST(mmbench_chinese)

@@ -97,6 +97,21 @@ TEST(mme_scores_as_the_official_script)
     fixture_free(&f);
 }
 
+/* LLaVA's lines name no question, but hold its prompt: either order is right, as in its converter. */
+TEST(mme_pairs_lines_by_their_prompt)
+{
+    struct fixture f;
+    put(ROOT "existence/1.txt", "Is it a? Please answer yes or no.\tYes\nIs it b? Please answer yes or no.\tNo\n");
+    put(ROOT "existence/2.txt", "Is it a? Please answer yes or no.\tYes\nIs it b? Please answer yes or no.\tNo\n");
+    CHECK_OK(fixture_read(&f, "mme", "test"), f.err);
+#define LINE(picture, letter, reply) "{\"question_id\": \"existence/" picture ".jpg\", \"prompt\": \"Is it " \
+        letter "?\\nAnswer the question using a single word or phrase.\", \"text\": \"" reply "\"}\n"
+    CHECK_OK(fixture_score(&f, LINE("1", "b", "No") LINE("1", "a", "Yes") LINE("2", "a", "Yes")
+                           LINE("2", "b", "No"), false), f.err);
+    CHECK_NEAR(scores_get(&f.scores, "task/existence"), 200, 0);
+    fixture_free(&f);
+}
+
 TEST(mme_names_what_is_wrong)
 {
     static const struct { const char *file, *says; } bad[] = {

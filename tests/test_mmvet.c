@@ -169,6 +169,10 @@ TEST(mmvet_reads_the_official_grades)
     CHECK_INT(judged_score(&f, "{\"v1_0\": {\"score\": [\"1\"]}}", false), ERR_DATA);
     fixture_free(&f);
     CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
+    CHECK_INT(judged_score(&f, "{\"v1_0\": {\"score\": [55]}}", true), ERR_DATA);
+    CHECK(strstr(f.err.text, "question v1_0: its grade in run 0 is 55, expected 0 to 1") != NULL);
+    fixture_free(&f);
+    CHECK_OK(fixture_read(&f, "mmvet", "test"), f.err);
     CHECK_INT(judged_score(&f, "{\"a\": 1}", false), ERR_DATA);
     fixture_free(&f);
 }

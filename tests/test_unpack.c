@@ -13,6 +13,8 @@
 
 struct member { const char *name, *content, *link; int type; };     /* type 0: a file */
 
+static int layers = 1;                                      /* of gzip around a tar */
+
 static void make(const char *path, bool zip, const struct member *members, size_t n)
 {
     struct archive *a = archive_write_new();
@@ -20,7 +22,8 @@ static void make(const char *path, bool zip, const struct member *members, size_
         archive_write_set_format_zip(a);
     } else {
         archive_write_set_format_pax_restricted(a);
-        archive_write_add_filter_gzip(a);
+        for (int i = 0; i < layers; i++)
+            archive_write_add_filter_gzip(a);
     }
     CHECK_INT(archive_write_open_filename(a, path), ARCHIVE_OK);
     for (size_t i = 0; i < n; i++) {
@@ -158,6 +161,38 @@ TEST(unpack_refuses_a_bomb)
     CHECK(strstr(e.text, "1048576 bytes") != NULL);
     CHECK(file_size("into/zeros") <= 1 << 20);
     CHECK_OK(run((struct unpack){ .archive = "a" }, &n, &e), e);
+    free(zeros);
+}
+
+static int asked;
+
+static enum status stop_later(void)
+{
+    return ++asked < 3 ? OK : ERR_INTERRUPTED;
+}
+
+/* What is not wanted costs time as well: it is counted, a signal ends it, and gzip in gzip is refused. */
+TEST(unpack_passes_over_no_bomb)
+{
+    enum { SIZE = 300 << 20 };
+    char *zeros = calloc(SIZE + 1, 1);
+    memset(zeros, '0', SIZE);
+    struct member members[] = { { "big", zeros, NULL, 0 }, { "small", "x", NULL, 0 } };
+    struct unpack u = { .archive = "a", .members = "small" };
+    struct err e;
+    uint64_t n;
+    make("a", false, members, COUNT(members));
+    u.stopped = stop_later;
+    CHECK_INT(run(u, &n, &e), ERR_INTERRUPTED);
+    u.stopped = NULL;
+    int64_t limit = file_size("a") * 200 + (256 << 20);
+    CHECK_INT(run(u, &n, &e), limit < SIZE ? ERR_DATA : OK);
+    CHECK(limit >= SIZE || strstr(e.text, "what is not wanted of it unpacks to more than") != NULL);
+    layers = 2;
+    make("a", false, members + 1, 1);
+    layers = 1;
+    CHECK_INT(run(u, &n, &e), ERR_DATA);
+    CHECK_STR(e.text, "a: is compressed more than once: refused");
     free(zeros);
 }
 

@@ -228,6 +228,19 @@ TEST(videos_every_frame_is_itself)
 }
 
 /* Cut short, as a copy that was broken off: what cannot be had is said. */
+/* A list that names another file is no video, whatever it is called. */
+TEST(videos_are_no_playlists)
+{
+    struct frames *v = NULL;
+    struct err e = { 0 };
+    make_video("a.avi", "avi", AV_CODEC_ID_MPEG4, 5);
+    put("list.avi", "ffconcat version 1.0\nfile a.avi\n");
+    CHECK_OK(frames_open(&v, "a.avi", &e), e);
+    frames_close(v);
+    CHECK_INT(frames_open(&v, "list.avi", &e), ERR_DATA);
+    CHECK(v == NULL && strstr(e.text, "is no video"));
+}
+
 TEST(videos_cut_short)
 {
     struct file f;

@@ -155,6 +155,16 @@ static int64_t wait_before_retry(struct chat *c, const struct slot *s)
 
 /* ---- what an attempt comes to ----------------------------------------------------------------- */
 
+/* Did the request reach anybody? A timeout may be that of connecting. */
+static bool was_connected(const struct slot *s, CURLcode rc)
+{
+    curl_off_t us = 0;
+    if (rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_RESOLVE_PROXY || rc == CURLE_COULDNT_CONNECT)
+        return false;
+    return rc != CURLE_OPERATION_TIMEDOUT ||
+           (curl_easy_getinfo(s->curl, CURLINFO_PRETRANSFER_TIME_T, &us) == CURLE_OK && us > 0);
+}
+
 /* A transfer without a usable answer. */
 static enum chat_outcome read_transfer(struct chat *c, const struct slot *s, CURLcode rc,
                                        struct chat_reply *r, struct err *e)
@@ -164,7 +174,8 @@ static enum chat_outcome read_transfer(struct chat *c, const struct slot *s, CUR
     r->missing = chat_excerpt(&c->arena, c->key, why, strlen(why), EXCERPT);
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
-        if (c->answered || ++c->refused < REFUSALS)
+    case CURLE_OPERATION_TIMEDOUT:
+        if (c->answered || was_connected(s, rc) || ++c->refused < REFUSALS)
             return CHAT_AGAIN;
         break;
     case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE: case CURLE_SSL_CERTPROBLEM:
@@ -201,21 +212,19 @@ static enum chat_outcome read_attempt(struct chat *c, struct slot *s, CURLcode r
         s->lost += o == CHAT_AGAIN && in.status < 300;      /* it may be on the bill */
         return o;
     }
-    s->lost += rc != CURLE_COULDNT_RESOLVE_HOST && rc != CURLE_COULDNT_RESOLVE_PROXY &&
-               rc != CURLE_COULDNT_CONNECT;
+    s->lost += was_connected(s, rc);
     return read_transfer(c, s, rc, r, e);
 }
 
-static void log_failure(struct chat *c, const struct slot *s, const struct chat_reply *r)
+static bool tell_failure(struct chat *c, const struct slot *s, const struct chat_reply *r, bool billed)
 {
     bool body = s->answer.n > 0 && r->status;
     const char *text = body ? s->answer.at : r->missing ? r->missing : "";
     struct chat_failure f = {
-        .tag = s->tag, .status = r->status, .code = r->code,
+        .tag = s->tag, .status = r->status, .code = r->code, .billed = billed,
         .excerpt = chat_excerpt(&c->arena, c->key, text, body ? s->answer.n : strlen(text),
                                 LOGGED) };
-    if (c->set.failed)
-        c->set.failed(c->set.user, &f);
+    return !c->set.failed || c->set.failed(c->set.user, &f);
 }
 
 /* Puts the slot back in line; the endpoint's wish may hold all others too. */
@@ -292,11 +301,11 @@ static bool finish(struct chat *c, struct slot *s, CURLcode rc, struct chat_repl
     curl_multi_remove_handle(c->multi, s->curl);
     *r = (struct chat_reply){ .tag = s->tag, .prompt_tokens = -1, .completion_tokens = -1,
                               .ms = now_ms() - s->started_ms };
+    int lost = s->lost;
     enum chat_outcome o = read_attempt(c, s, rc, r, e);
-    if (o != CHAT_DONE)
-        log_failure(c, s, r);
+    bool again = o == CHAT_DONE || tell_failure(c, s, r, s->lost > lost);
     if (o == CHAT_AGAIN)
-        o = retry(c, s, e);
+        o = again ? retry(c, s, e) : CHAT_GIVEN_UP;
     if (c->arena.failed && o != CHAT_STOP)
         err_set(e, ERR_MEMORY, "no memory for what the judge says");
     r->lost = s->lost;

@@ -14,6 +14,7 @@ struct chat_failure {
     void *tag;                      /* of the request */
     long status;                    /* HTTP, 0: none came */
     const char *code, *excerpt;     /* error.code or NULL; what came, without the key */
+    bool billed;                    /* the try may stand on the bill */
 };
 
 struct chat_options {
@@ -26,8 +27,8 @@ struct chat_options {
     bool insecure_http;             /* http:// to any host, not just to this machine and network */
     bool may_refuse;                /* a refused temperature or max_tokens ends the request, not all */
     enum status (*stopped)(void);   /* not OK: leave at once with this status; or NULL */
-    /* Told of every try that gave no reply, the last ones included; or NULL. */
-    void (*failed)(void *user, const struct chat_failure *f);
+    /* Told of every try that gave no reply, the last ones included; or NULL. False: try no more. */
+    bool (*failed)(void *user, const struct chat_failure *f);
     void *user;
 };
 

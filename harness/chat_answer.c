@@ -7,20 +7,20 @@
 #include "engine/base/str.h"
 #include "engine/base/utf8.h"
 
-enum { ANSWER_LIMIT = 8 << 20, IN_A_SENTENCE = 300 };
+enum { ANSWER_LIMIT = 8 << 20, IN_A_SENTENCE = 300, KEY_LEAST = 8 };
 
 /* ---- the key ---------------------------------------------------------------------------------- */
 
-/* In place: the key reads ***. */
+/* In place: the key reads ***. A word as short as "x" or "1", which servers of one's own are content with,
+ * is no secret, and would be cut out of what a judge says. */
 static char *redact(char *text, const char *key)
 {
     size_t n = strlen(key);
 
-    for (char *at = text; at && n && (at = strstr(at, key)); ) {
-        size_t stars = n < 3 ? n : 3;
-        memset(at, '*', stars);
-        memmove(at + stars, at + n, strlen(at + n) + 1);
-        at += stars;
+    for (char *at = text; at && n >= KEY_LEAST && (at = strstr(at, key)); ) {
+        memset(at, '*', 3);
+        memmove(at + 3, at + n, strlen(at + n) + 1);
+        at += 3;
     }
     return text;
 }

@@ -62,19 +62,42 @@ static void add_review(const struct job *job, const struct draw *d, const char *
     str_add(job->reviews, "}\n");
 }
 
+/* What is stored of this attempt, or NULL. --judge-profile auto: judgements that were made with the second
+ * profile say that the first is refused. */
+static const char *find_said(struct job *job, struct draw *d, const struct judge_request *r,
+                             const char **served, struct err *e)
+{
+    struct judge_manner *m = &job->j->manner, other = *m;
+    const char *said = NULL;
+
+    if (judge_request_hash(m, r, d->request, e) != OK || !job->store ||
+        results_judgement_find(job->store, d->request, d->pass, d->attempt, &job->scratch, &said, served,
+                               e) != OK ||
+        said || m->reasoning || !job->j->is_auto)
+        return said;
+    unsigned char request[SHA256_SIZE];
+    other.reasoning = true;
+    if (judge_request_hash(&other, r, request, e) == OK &&
+        results_judgement_find(job->store, request, d->pass, d->attempt, &job->scratch, &said, served,
+                               e) == OK && said) {
+        memcpy(d->request, request, sizeof request);
+        m->reasoning = true;
+    }
+    return said;
+}
+
 bool judge_due(struct job *job, struct draw *d, struct judge_request *r, struct err *e)
 {
     const struct benchmark *b = job->s->benchmark;
-    const char *said = NULL, *served = NULL;
 
     for (; d->attempt < b->judge_attempts; d->attempt++) {
+        const char *served = NULL;
         arena_reset(&job->scratch);
         if (b->judge_request(&job->s->questions, d->question, job->replies[d->question], d->attempt,
-                             &job->scratch, r, e) != OK ||
-            judge_request_hash(&job->j->manner, r, d->request, e) != OK)
+                             &job->scratch, r, e) != OK)
             return false;
-        if (job->store && results_judgement_find(job->store, d->request, d->pass, d->attempt,
-                                                 &job->scratch, &said, &served, e) != OK)
+        const char *said = find_said(job, d, r, &served, e);
+        if (e->code != OK)
             return false;
         if (!said)
             return true;
@@ -282,18 +305,43 @@ static void say_missing(const struct job *job)
     str_free(&text);
 }
 
-/* Passes are numbered through in the store; --judge-refresh begins behind all that are there. */
+/* What a judge's reply counts for when it cannot be read is the official script's rule: it is said. */
+static void say_unread(const struct job *job, const struct mark *marks, size_t n)
+{
+    size_t unread = 0, all = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        unread += marks[i].unread && !marks[i].missing;
+        all += !marks[i].missing;
+    }
+    if (unread)
+        say_warning("%s: %zu of %zu replies of the judge hold no score that can be read; they count as in "
+                    "the official script", job->s->benchmark->name, unread, all);
+}
+
+/* Passes are numbered through in the store; --judge-refresh begins behind all that were there when the
+ * benchmark was met first: the same for every model. */
 static enum status find_first_pass(struct judge *j, const struct split *s, struct results *store,
                                    struct err *e)
 {
-    if (!j->o->judge_refresh || j->passes_of == s->benchmark || !store)
+    int at = 0;
+
+    if (!j->o->judge_refresh || !store)
         return OK;
-    j->passes_of = s->benchmark;
-    if (results_judgement_next_pass(store, s->benchmark->name, j->manner.model, &j->first_pass, e) ==
-            OK && j->first_pass)
-        say_note("%s: passes from %d on (--judge-first-pass %d goes on with them)",
-                 s->benchmark->name, j->first_pass, j->first_pass);
-    return e->code;
+    while (at < j->n_refreshed && j->refreshed[at].benchmark != s->benchmark)
+        at++;
+    if (at == j->n_refreshed && at < (int)COUNT(j->refreshed)) {
+        int first = 0;
+        if (results_judgement_next_pass(store, s->benchmark->name, j->manner.model, &first, e) != OK)
+            return e->code;
+        if (first)
+            say_note("%s: passes from %d on (--judge-first-pass %d goes on with them)",
+                     s->benchmark->name, first, first);
+        j->refreshed[j->n_refreshed].benchmark = s->benchmark;
+        j->refreshed[j->n_refreshed++].first_pass = first;
+    }
+    j->first_pass = j->refreshed[at].first_pass;
+    return OK;
 }
 
 static enum status check_judge(const struct judge *j, const struct split *s,
@@ -336,6 +384,7 @@ enum status judge_all(struct judge *j, struct split *s, const char *label,
         judge_by_endpoint(&job, label, n_draws, e);
     if (e->code == OK && !j->o->dry_run) {
         say_missing(&job);
+        say_unread(&job, marks, (size_t)passes * s->questions.n);
         make_name(j, s, e);
     }
     arena_free(&job.keep);
@@ -391,6 +440,7 @@ enum status judge_open(struct judge **out, const struct options *o, enum status 
         return err_set(e, ERR_MEMORY, "no memory");
     j->o = o;
     j->first_pass = o->judge_first_pass;
+    j->is_auto = !strcmp(o->judge_profile, "auto");
     j->keeps = strcmp(o->verb, "compare") != 0 && strcmp(o->verb, "report") != 0;
     j->manner = (struct judge_manner){
         .model = o->judge_model, .reasoning = !strcmp(o->judge_profile, "reasoning"),

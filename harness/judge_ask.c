@@ -138,7 +138,6 @@ static enum status keep_reply(struct job *job, struct draw *d, const struct chat
     int64_t usual = judge_usual_tokens(&j->manner, d->most_tokens);
 
     j->reserved -= cost(j, d->prompt_tokens, d->most_tokens);
-    j->spent += reply->lost * cost(j, d->prompt_tokens, usual);
     if (reply->missing && reply->refused)
         return put_otherwise(job, d, reply, e);
     if (reply->missing) {
@@ -164,8 +163,9 @@ static enum status keep_reply(struct job *job, struct draw *d, const struct chat
     return send_draw(job, d, e);                            /* reads it, and may ask once more */
 }
 
-/* chat.c tells of each try that gave no reply. That the log cannot be written stops nothing. */
-static void note_failure(void *user, const struct chat_failure *f)
+/* chat.c tells of each try that gave no reply: it may stand on the bill, at its most. May it be tried
+ * again? What that can cost is reserved still. That the log cannot be written stops nothing. */
+static bool note_failure(void *user, const struct chat_failure *f)
 {
     struct judge *j = user;
     struct job *job = j->job;
@@ -173,12 +173,15 @@ static void note_failure(void *user, const struct chat_failure *f)
     struct err ignored = { 0 };
 
     if (!job)
-        return;
+        return true;
+    if (f->billed)
+        j->spent += cost(j, d->prompt_tokens, d->most_tokens);
     struct results_judge_error row = {
         .benchmark = job->s->benchmark->name, .question = job->s->questions.at[d->question].id,
         .judge = j->manner.model, .host = chat_host(j->chat), .pass = d->pass,
         .attempt = d->attempt, .status = f->status, .code = f->code, .excerpt = f->excerpt };
     results_judge_error_add(job->store, &row, &ignored);
+    return j->o->judge_max_cost < 0 || j->spent + j->reserved <= j->o->judge_max_cost;
 }
 
 /* An endpoint that cannot be used ends the asking, not the command: other scores still come. */

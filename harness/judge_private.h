@@ -14,14 +14,16 @@ struct judge {
     const struct options *o;
     enum { JUDGE_NOBODY, JUDGE_DEMO, JUDGE_RECORDED, JUDGE_ENDPOINT } kind;
     struct judge_manner manner;
+    bool is_auto;                       /* --judge-profile: manner.reasoning may change */
     bool keeps;                         /* the store is written, not only read */
     bool may_ask;                       /* calls are allowed, and nothing spoke against them yet */
     struct chat *chat;
     double spent, reserved;             /* cost so far; most that the calls under way can add */
     struct job *job;                    /* that is being asked now, for the log of failures */
     struct reviews recorded;            /* JUDGE_RECORDED: the replies, for one benchmark */
-    const struct benchmark *passes_of;  /* --judge-refresh: whose first pass was counted */
     int first_pass;
+    struct { const struct benchmark *benchmark; int first_pass; } refreshed[8];   /* --judge-refresh */
+    int n_refreshed;
     struct arena arena;
     const char *served[JUDGE_MOST_NAMES];   /* in the last judge_all, sorted */
     int n_served;

@@ -217,7 +217,7 @@ static const struct option_text {
       JUDGED, G_JUDGE,
       "more of the judge's identity: the hash of a local judge's weights, say" },
     { "judge-replay", NULL, 0, "FILE", TEXT, AT(judge_replay), 0, 0,
-      JUDGED, G_JUDGE,
+      JUDGED & ~(unsigned)MERGE, G_JUDGE,
       "recorded replies answer in a judge's place (of one benchmark); what they lack is missing" },
     { "judge-runs", NULL, 0, "N", WHOLE, AT(judge_runs), 1, 100, JUDGED, G_JUDGE,
       "how often the whole set is judged; 3 by default" },
@@ -1008,8 +1008,12 @@ static enum status settle(struct options *o, const struct verb_text *verb, struc
     }
     if (verb->bit == SHOW && o->n_prompts > 1)
         return err_set(e, ERR_USAGE, "show takes one --prompts, %d are given", o->n_prompts);
+    if (o->json && o->format != TABLE_TEXT && o->format != TABLE_JSON)
+        return err_set(e, ERR_USAGE, "--json is --format json: leave one of them out");
     if (o->json)
         o->format = TABLE_JSON;
+    if (o->n_ids && o->limit > 0)
+        return err_set(e, ERR_USAGE, "--ids names the questions: leave --limit out");
     if (o->offline)
         o->hub_offline = true;
     if (verb->bit == RUN && !o->n_shards)

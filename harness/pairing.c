@@ -130,6 +130,37 @@ const struct results_run_row *pairing_run(const struct arm *arm, const struct re
     return found;
 }
 
+enum status pairing_one(const struct options *o, const struct results_run_row *runs, size_t n,
+                        const struct split *s, const char *word, const struct results_run_row **run,
+                        struct err *e)
+{
+    struct arena a = { 0 };
+    struct results_run_row *over = arena_array(&a, n + 1, sizeof *over);
+    size_t n_over = 0, at = 0;
+    struct arm arm;
+
+    *run = NULL;
+    for (size_t i = 0; over && i < n; i++)
+        if (!strcmp(runs[i].dataset_sha256, s->hash))
+            over[n_over++] = runs[i];
+    if (a.failed)
+        err_set(e, ERR_MEMORY, "no memory for %zu runs", n);
+    else if (read_arm(o, runs, n, word, &a, &arm, e) == OK) {
+        const struct results_run_row *found = pairing_run(&arm, over, n_over, s->benchmark->name, s->name);
+        while (found && runs[at].id != found->id)
+            at++;
+        *run = found ? &runs[at] : NULL;
+        if (!found)
+            err_set(e, ERR_DATA, "%s: no run of %s over this %s:%s", o->db, word, s->benchmark->name,
+                    s->name);
+        else
+            say_note("run %lld: %s, prompts %s, %s, %zu of %zu questions answered", (long long)found->id,
+                     found->model, found->prompts, found->dtype, found->answered, found->n);
+    }
+    arena_free(&a);
+    return e->code;
+}
+
 /* ---- what must be alike ----------------------------------------------------------------------- */
 
 static bool allowed(const struct options *o, const char *what)

@@ -23,6 +23,12 @@ enum status pairing_arms(const struct options *o, const struct results_run_row *
 const struct results_run_row *pairing_run(const struct arm *arm, const struct results_run_row *runs,
                                           size_t n_runs, const char *benchmark, const char *split);
 
+/* One arm by itself, over the split's very data: its row, which is said. ERR_DATA naming the store when
+ * there is none. */
+enum status pairing_one(const struct options *o, const struct results_run_row *runs, size_t n,
+                        const struct split *s, const char *word, const struct results_run_row **run,
+                        struct err *e);
+
 /* What is asked of the draws. The first is the difference of two arms; with four, the effect of the
  * second set on each model and of the second model under each set, and how far the two effects of
  * the set differ. */

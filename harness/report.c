@@ -107,7 +107,7 @@ static enum status find_side(struct report *r, const struct results_run_row *run
     return OK;
 }
 
-/* The newest run of each side; the judge of its scores. */
+/* The newest run of each side; a judge of its scores (sides may have had different ones). */
 static enum status fill_set(struct report *r, const struct benchmark *b, const char *split,
                             struct err *e)
 {
@@ -186,8 +186,6 @@ static void add_sets(struct report *r, struct str *out)
         report_text(out, "metric", set->benchmark->headline);
         str_addc(out, ',');
         report_text(out, "about", set->benchmark->headline_text);
-        str_addc(out, ',');
-        report_text(out, "judge", set->judge);
         number(out, "scale", set->benchmark->scale);
         str_addf(out, ",\"answers\":%zu}", set->n_answers);
     }
@@ -225,7 +223,12 @@ static void add_scores(const struct report *r, struct str *out)
 /* ---- the comparison --------------------------------------------------------------------------- */
 
 enum { MOST_ROWS = 4096 };
-struct rows { struct paired_metric *metric[MOST_ROWS]; int set[MOST_ROWS]; size_t n; };
+struct rows {
+    struct paired_metric *metric[MOST_ROWS];
+    const struct paired_split *split[MOST_ROWS];
+    int set[MOST_ROWS];
+    size_t n;
+};
 
 /* Holm over headlines, and over the others, as compare has it. */
 static void correct(struct rows *rows, bool headline)
@@ -254,10 +257,12 @@ static enum status compare_set(struct report *r, int set, const int side[2], str
     const struct results_run_row *runs[2] = { s->run[side[0]], s->run[side[1]] };
     struct options judging;
     struct judge *judge = NULL;
-    struct paired_split out = { 0 };
+    struct paired_split *out = arena_alloc(&r->arena, sizeof *out);
     struct err why = { 0 };
     struct arm arms[2];
 
+    if (!out)
+        return err_set(e, ERR_MEMORY, "no memory for a comparison");
     if (!runs[0] || !runs[1] || (s->benchmark->exported &&
                                  benchmark_lists(s->benchmark->exported, s->split)))
         return OK;
@@ -267,8 +272,9 @@ static enum status compare_set(struct report *r, int set, const int side[2], str
         arms[i] = (struct arm){ .model = r->sides[side[i]].model, .run = 0,
                                 .prompts = r->sides[side[i]].prompts,
                                 .title = r->sides[side[i]].title };
+    judging.limit = 0;                                      /* it is of the answers shown */
     if (judge_open(&judge, &judging, run_stopped, &why) == OK)
-        pairing_split(&judging, r->store, judge, &item, runs, arms, 2, &r->arena, &out, &why);
+        pairing_split(&judging, r->store, judge, &item, runs, arms, 2, &r->arena, out, &why);
     judge_close(judge);
     if (why.code == ERR_USAGE || why.code == ERR_DATA) {
         say_note("%s: not compared: %s", s->name, why.text);
@@ -276,11 +282,20 @@ static enum status compare_set(struct report *r, int set, const int side[2], str
     }
     if (why.code != OK)
         return err_set(e, why.code, "%s", why.text);
-    for (size_t m = 0; m < out.n_metrics && rows->n < MOST_ROWS; m++) {
+    if (out->missing)
+        say_note("%s: %zu questions that were asked lack a reply or judgement in %s or %s: left out of their "
+                 "comparison", s->name, out->missing, arms[0].title, arms[1].title);
+    for (size_t m = 0; m < out->n_metrics && rows->n < MOST_ROWS; m++) {
         rows->set[rows->n] = set;
-        rows->metric[rows->n++] = &out.metrics[m];
+        rows->split[rows->n] = out;
+        rows->metric[rows->n++] = &out->metrics[m];
     }
     return OK;
+}
+
+static bool is_fp8(const char *dtype)
+{
+    return dtype && !strcmp(dtype, "fp8");
 }
 
 static void add_pair(const struct rows *rows, const int side[2], bool first, struct str *out)
@@ -288,6 +303,7 @@ static void add_pair(const struct rows *rows, const int side[2], bool first, str
     str_addf(out, "%s\n{\"a\":%d,\"b\":%d,\"rows\":[", first ? "" : ",", side[0], side[1]);
     for (size_t i = 0; i < rows->n; i++) {
         const struct paired_metric *m = rows->metric[i];
+        const struct paired_split *of = rows->split[i];
         str_addf(out, "%s\n{\"set\":%d,", i ? "," : "", rows->set[i]);
         report_text(out, "metric", m->metric);
         str_addf(out, ",\"headline\":%d,\"n\":%zu,\"gained\":%zu,\"lost\":%zu", m->headline, m->n,
@@ -299,6 +315,9 @@ static void add_pair(const struct rows *rows, const int side[2], bool first, str
         number(out, "high", m->interval[PAIRING_DIFFERENCE].high);
         number(out, "p", m->p);
         number(out, "holm", m->p_holm);
+        str_addf(out, ",\"partial\":%d,\"official\":%d,\"fp8\":[%d,%d],", of->partial || of->missing,
+                 of->official, is_fp8(of->dtype[0]), is_fp8(of->dtype[1]));
+        report_text(out, "judge", of->judge);
         str_addc(out, '}');
     }
     str_add(out, "]}");

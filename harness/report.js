@@ -56,15 +56,44 @@ function all_sides() { return S.sides.map(function (x, i) { return i; }); }
 
 /* ---- scores ------------------------------------------------------------------------------------ */
 
-function score_of(set, side) {
-    return S.scores.find(function (r) { return r.headline && r.set === set && r.side === side; });
+/* A column is a benchmark, or one by one judge: what different judges say does not compare. */
+function columns(fits) {
+    var all = [];
+    S.sets.forEach(function (x, set) {
+        S.scores.forEach(function (r) {
+            if (r.set === set && fits(r) && !all.some(function (c) { return c.set === set && c.judge === r.judge; }))
+                all.push({ set: set, judge: r.judge });
+        });
+    });
+    return all;
 }
-function scored_sets() {
-    return S.sets.map(function (x, i) { return i; })
-        .filter(function (i) { return S.scores.some(function (r) { return r.headline && r.set === i; }); });
+function column_title(c) { return S.sets[c.set].title + (c.judge ? " (" + c.judge + ")" : ""); }
+function short_title(c, all) {                              /* the judge only where there are several */
+    var several = all.filter(function (x) { return x.set === c.set; }).length > 1;
+    var title = several ? column_title(c) : S.sets[c.set].title;
+    return title.length > 22 ? title.slice(0, 21) + "…" : title;
+}
+function is_headline(r) { return r.headline; }
+function score_of(column, side) {
+    return S.scores.find(function (r) {
+        return r.headline && r.set === column.set && r.judge === column.judge && r.side === side; });
+}
+/* The marks behind a figure; what they say is noted in used. */
+function marks_of(r, fp8, used) {
+    if (r.partial) used.partial = true;
+    if (!r.official) used.unofficial = true;
+    if (fp8) used.fp8 = true;
+    if (r.judge === "demo") used.demo = true;
+    return (r.partial ? "†" : "") + (r.official ? "" : "‡") + (fp8 ? "§" : "");
+}
+function notes_of(used) {
+    return [used.partial && "† partial: some of the questions have no answer, or only a selection was asked.",
+        used.unofficial && "‡ not the data of the official release: these figures do not compare with published ones.",
+        used.fp8 && "§ made in fp8: e4m3 weights and activations.",
+        used.demo && "(demo) judged by word overlap with the reference, offline: no judgement of quality."].filter(Boolean);
 }
 function draw_scores() {
-    var sets = scored_sets(), used = {}, prompts = S.sides.some(function (s) { return s.prompts !== "paper"; });
+    var sets = columns(is_headline), used = {}, prompts = S.sides.some(function (s) { return s.prompts !== "paper"; });
     if (!sets.length)
         return part("scores").appendChild(notes(["The store holds no score yet."]));
     var ranks = sets.map(function (set) {
@@ -75,9 +104,8 @@ function draw_scores() {
     });
     var head = el("tr", {}, [el("th", { scope: "col" }, ["Model"]), el("th", { scope: "col" }, ["Connector"]),
         prompts ? el("th", { scope: "col" }, ["Prompts"]) : null].concat(sets.map(function (set) {
-            var s = S.sets[set];
-            return el("th", { scope: "col", title: s.metric + ": " + s.about },
-                      [s.title + (s.judge ? " (" + s.judge + ")" : "")]);
+            var s = S.sets[set.set];
+            return el("th", { scope: "col", title: s.metric + ": " + s.about }, [column_title(set)]);
         })));
     var body = S.sides.map(function (s, side) {
         return el("tr", {}, [el("th", { scope: "row" }, [s.model]),
@@ -85,34 +113,24 @@ function draw_scores() {
             prompts ? el("td", { "class": "word" }, [s.prompts]) : null].concat(sets.map(function (set, i) {
                 var r = score_of(set, side);
                 if (!r || r.value === null) return el("td", {}, ["–"]);
-                if (r.partial) used.partial = true;
-                if (!r.official) used.unofficial = true;
-                if (r.dtype === "fp8") used.fp8 = true;
-                if (r.judge === "demo") used.demo = true;
                 return el("td", { "class": r.value === ranks[i].best ? "best" :
                                            r.value === ranks[i].second ? "second" : "",
                                   title: r.n + " questions" + (r.stderr === null ? "" : ", standard error " +
                                          figure(r.stderr, 2)) },
-                          [figure(r.value) + (r.partial ? "†" : "") + (r.official ? "" : "‡") +
-                           (r.dtype === "fp8" ? "§" : "")]);
+                          [figure(r.value) + marks_of(r, r.dtype === "fp8", used)]);
             })));
     });
     part("scores").appendChild(el("div", { "class": "scroll", tabindex: "0", role: "region",
                                            "aria-label": "Table of scores" }, [
         el("table", {}, [el("caption", {}, ["The headline of every benchmark; the best in bold, the second underlined."]),
             el("thead", {}, [head]), el("tbody", {}, body)])]));
-    part("scores").appendChild(notes([
-        used.partial && "† partial: some of the questions have no answer, or only a selection was asked.",
-        used.unofficial && "‡ not the data of the official release: these figures do not compare with published ones.",
-        used.fp8 && "§ made in fp8: e4m3 weights and activations.",
-        used.demo && "(demo) judged by word overlap with the reference, offline: no judgement of quality.",
-        "Figures are percentages, but for MME: points, of 2,000."].filter(Boolean)));
+    part("scores").appendChild(notes(notes_of(used).concat(["Figures are percentages, but for MME: points, of 2,000."])));
 }
 
 /* ---- the radar --------------------------------------------------------------------------------- */
 
 function draw_profile() {
-    var sets = scored_sets(), sides = all_sides().slice(0, 6), R = 190, X = 360, Y = 250;
+    var sets = columns(is_headline), sides = all_sides().slice(0, 6), R = 190, X = 360, Y = 250;
     if (sets.length < 3)
         return part("profile").appendChild(notes(["A profile needs the scores of three benchmarks."]));
     function at(i, share) {
@@ -130,14 +148,14 @@ function draw_profile() {
         var end = at(i, 1), word = at(i, 1.1), across = Math.sin(2 * Math.PI * i / sets.length);
         shapes.push(svg("path", { "class": "grid", d: "M" + X + " " + Y + "L" + end.map(Math.round).join(" ") }));
         shapes.push(svg("text", { x: word[0], y: word[1] + 5,
-            "text-anchor": Math.abs(across) < 0.1 ? "middle" : across > 0 ? "start" : "end" }, [S.sets[set].title]));
+            "text-anchor": Math.abs(across) < 0.1 ? "middle" : across > 0 ? "start" : "end" }, [short_title(set, sets)]));
     });
     sides.forEach(function (side) {
         var path = "", open = false, marks = [];
         sets.concat([sets[0]]).forEach(function (set, i) {
             var r = score_of(set, side);
             if (!r || r.value === null) { open = false; return; }
-            var p = at(i, Math.max(0, Math.min(1, r.value / S.sets[set].scale)));
+            var p = at(i, Math.max(0, Math.min(1, r.value / S.sets[set.set].scale)));
             path += (open ? "L" : "M") + p[0].toFixed(1) + " " + p[1].toFixed(1);
             open = true;
             if (i < sets.length) marks.push(mark(side, +p[0].toFixed(1), +p[1].toFixed(1)));
@@ -146,7 +164,7 @@ function draw_profile() {
         shapes = shapes.concat(marks);
     });
     part("profile").appendChild(legend(sides, line_swatch));
-    part("profile").appendChild(chart(svg("svg", { viewBox: "80 30 560 440", width: 560, role: "img",
+    part("profile").appendChild(chart(svg("svg", { viewBox: "30 30 660 440", width: 660, role: "img",
         "aria-label": "Radar of headline scores; the table above has the figures" }, shapes)));
     part("profile").appendChild(notes(["Centre: 0. Rim: a perfect score (100; MME 2,000). A line that breaks has no score there."]));
 }
@@ -169,8 +187,9 @@ function bar(side, x, y, width, height) {
 }
 function bar_swatch(side) { return svg("svg", { width: 32, height: 14, "aria-hidden": "true" }, [bar(side, 0, 0, 32, 14)]); }
 
+function is_category(r) { return r.category && !r.headline; }
 function category_chart(set) {
-    var rows = S.scores.filter(function (r) { return r.set === set && r.category && !r.headline; });
+    var rows = S.scores.filter(function (r) { return r.set === set.set && r.judge === set.judge && is_category(r); });
     var names = [], sides = all_sides().filter(function (s) { return rows.some(function (r) { return r.side === s; }); });
     rows.forEach(function (r) { if (names.indexOf(r.metric) < 0) names.push(r.metric); });
     var top = rows.reduce(function (m, r) { return Math.max(m, r.value || 0); }, 100);
@@ -199,15 +218,13 @@ function category_chart(set) {
                 })));
             }))])])]);
     return el("div", {}, [legend(sides, bar_swatch), chart(svg("svg", { viewBox: "0 0 700 " + (y + 4), width: 700, role: "img",
-        "aria-label": "Bars of " + S.sets[set].title + " by category; the table below has the figures" }, shapes)), table]);
+        "aria-label": "Bars of " + column_title(set) + " by category; the table below has the figures" }, shapes)), table]);
 }
 function draw_categories() {
-    var sets = S.sets.map(function (x, i) { return i; }).filter(function (i) {
-        return S.scores.some(function (r) { return r.set === i && r.category && !r.headline; });
-    });
+    var sets = columns(is_category);
     if (!sets.length) return part("categories").appendChild(notes(["No score is broken down by category."]));
-    var chart = el("div", { id: "bars" }), choice = choose("bars-set", sets.map(function (i) { return [i, S.sets[i].title]; }));
-    function show() { chart.replaceChildren(category_chart(+choice.value)); }
+    var chart = el("div", { id: "bars" }), choice = choose("bars-set", sets.map(function (c, i) { return [i, column_title(c)]; }));
+    function show() { chart.replaceChildren(category_chart(sets[+choice.value])); }
     choice.addEventListener("change", show);
     part("categories").appendChild(el("form", {}, [el("label", {}, ["Benchmark", choice])]));
     part("categories").appendChild(chart);
@@ -239,15 +256,16 @@ function forest(rows) {
     return chart(svg("svg", { viewBox: "0 0 700 " + (y + 4), width: 700, role: "img",
         "aria-label": "Differences with 95 % intervals; the table below has the figures" }, shapes));
 }
-function comparison_table(pair, rows, headline) {
+function comparison_table(rows, headline, used) {
     return el("div", { "class": "scroll", tabindex: "0" }, [el("table", {}, [
         el("thead", {}, [el("tr", {}, ["Benchmark", headline ? null : "Metric", "A", "B", "B−A", "95 % interval", "p", "Holm",
             "B better", "A better", "of"].filter(Boolean).map(function (t) { return el("th", { scope: "col" }, [t]); }))]),
         el("tbody", {}, rows.map(function (r) {
             var sure = r.holm !== null && r.holm < 0.05;
-            return el("tr", {}, [el("th", { scope: "row" }, [S.sets[r.set].title]),
+            return el("tr", {}, [el("th", { scope: "row" }, [column_title(r)]),
                 headline ? null : el("td", { "class": "word" }, [r.metric]),
-                el("td", {}, [figure(r.a)]), el("td", {}, [figure(r.b)]),
+                el("td", {}, [figure(r.a) + marks_of(r, r.fp8[0], used)]),
+                el("td", {}, [figure(r.b) + marks_of(r, r.fp8[1], used)]),
                 el("td", { "class": sure ? "best" : "" }, [signed(r.difference) + (sure ? "*" : "")]),
                 el("td", {}, [r.low === null ? "–" : "[" + signed(r.low) + ", " + signed(r.high) + "]"]),
                 el("td", {}, [p_value(r.p)]), el("td", {}, [p_value(r.holm)]),
@@ -262,10 +280,11 @@ function draw_comparison() {
     var choice = choose("pair", pairs.map(function (c, i) { return [i, name(c.a) + " and " + name(c.b)]; }));
     function show() {
         var pair = pairs[+choice.value], heads = pair.rows.filter(function (r) { return r.headline; });
-        var others = pair.rows.filter(function (r) { return !r.headline; });
+        var others = pair.rows.filter(function (r) { return !r.headline; }), used = {};
+        var table = comparison_table(heads, true, used), more = comparison_table(others, false, used);
         body.replaceChildren(el("p", {}, ["A is ", el("strong", {}, [name(pair.a)]), ", B is ", el("strong", {}, [name(pair.b)]),
-            ". Right of the middle B is better."]), forest(heads), comparison_table(pair, heads, true),
-            others.length ? el("details", {}, [el("summary", {}, ["By category"]), comparison_table(pair, others, false)]) : null);
+            ". Right of the middle B is better."]), forest(heads), table,
+            others.length ? el("details", {}, [el("summary", {}, ["By category"]), more]) : "", notes(notes_of(used)));
     }
     choice.addEventListener("change", show);
     if (pairs.length > 1) box.appendChild(el("form", {}, [el("label", {}, ["Models", choice])]));

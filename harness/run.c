@@ -285,18 +285,6 @@ enum status run_note_split(const struct split *s, struct results *store, int64_t
     return e->code;
 }
 
-enum status run_newest(const struct results_run_row *runs, size_t n, const struct split *s,
-                       const char *label, const char *db, int64_t *run, struct err *e)
-{
-    *run = 0;
-    for (size_t i = 0; i < n; i++)
-        if (!strcmp(runs[i].benchmark, s->benchmark->name) && !strcmp(runs[i].split, s->name) &&
-            !strcmp(runs[i].model, label) && !strcmp(runs[i].dataset_sha256, s->hash))
-            *run = runs[i].id;
-    return *run ? OK : err_set(e, ERR_DATA, "%s: no run of %s over this %s:%s", db, label,
-                               s->benchmark->name, s->name);
-}
-
 static enum status find_run(const struct options *o, const struct devices *d, const char *label,
                             const struct prompt_set *set, const char *conversation,
                             struct split *s, struct results *store, struct arena *a,

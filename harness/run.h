@@ -42,10 +42,6 @@ const char *split_title(struct arena *a, const struct benchmark *b, const char *
 /* The data set and its questions, noted in the store. */
 enum status run_note_split(const struct split *s, struct results *store, int64_t *dataset,
                            struct err *e);
-/* The newest run of this label over the split's very data; ERR_DATA naming the store when there is
- * none. */
-enum status run_newest(const struct results_run_row *runs, size_t n, const struct split *s,
-                       const char *label, const char *db, int64_t *run, struct err *e);
 
 /* SIGINT, SIGTERM, SIGUSR1 ask the loop to stop; a second one ends the program at once. */
 void run_catch_signals(void);

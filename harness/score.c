@@ -365,6 +365,26 @@ static bool asked_for(const struct options *o, const struct results_run_row *run
     return b && model && suite && (b->judge_mark || !only_judged);
 }
 
+/* A label, or a suite, that no run has is a slip of the pen, not nothing to do. */
+static enum status check_asked(const struct options *o, const struct results_run_row *runs, size_t n,
+                               bool only_judged, struct err *e)
+{
+    bool any = !o->suite_given && !only_judged && !o->n_models;
+
+    for (int m = 0; m < o->n_models; m++) {
+        bool there = false;
+        for (size_t r = 0; r < n; r++)
+            there = there || !strcmp(runs[r].model, o->models[m].label);
+        if (!there)
+            return err_set(e, ERR_DATA, "%s: there is no run of \"%s\"", o->db, o->models[m].label);
+    }
+    for (size_t r = 0; r < n; r++)
+        any = any || asked_for(o, &runs[r], only_judged);
+    return any ? OK : err_set(e, ERR_DATA, "%s: there is no run%s%s to score", o->db,
+                              only_judged ? " of a judged benchmark" : "",
+                              o->suite_given || o->n_models ? ", as named," : "");
+}
+
 /* What a stored run was asked, under whatever limit, is the whole: the selection is narrowed to it.
  * unanswered: questions that a run of the whole would have asked besides. */
 static enum status score_run(struct judge *judge, const struct split *whole,
@@ -445,6 +465,8 @@ enum status run_score_stored(const struct options *o, bool of_shards, bool only_
     if (judge_open(&judge, o, run_stopped, e) != OK ||
         results_open(&store, o->db, RESULTS_WRITE, e) != OK ||
         results_runs(store, &a, &runs, &n, e) != OK)
+        goto done;
+    if (check_asked(o, runs, n, only_judged, e) != OK)
         goto done;
     for (size_t r = 0; r < n && e->code == OK; r++) {
         struct err one = { 0 };

@@ -40,13 +40,17 @@ static enum status hash_files(struct split *s, struct err *e)
     return e->code;
 }
 
-/* Marks what --ids names; an id that is not there is an error that names it. */
+/* Marks what --ids names. One that is not there is an error that names it; in a suite of several splits,
+ * where none is. */
 static enum status select_ids(struct split *s, const struct options *o, struct err *e)
 {
     size_t found = 0;
 
     for (int k = 0; k < o->n_ids; k++) {
         size_t i = questions_find(&s->questions, o->ids[k], SIZE_MAX);
+        if (i == SIZE_MAX && o->n_suite == 1)
+            return err_set(e, ERR_USAGE, "%s:%s has no question \"%s\"", s->benchmark->name, s->name,
+                           o->ids[k]);
         for (; i != SIZE_MAX; i = questions_find(&s->questions, o->ids[k], i)) {
             s->selected[i] = true;
             found++;

@@ -76,6 +76,14 @@ static void add_plain(struct str *out, const char *text)
         str_addc(out, (unsigned char)*text < ' ' || *text == 0x7f ? ' ' : *text);
 }
 
+/* As add_plain, but for line feeds. */
+static void add_lines(struct str *out, const char *text, const char *end)
+{
+    for (; *text; text++)
+        str_addc(out, *text != '\n' && ((unsigned char)*text < ' ' || *text == 0x7f) ? ' ' : *text);
+    str_add(out, end);
+}
+
 static void add_padded(struct str *out, const char *text, size_t to, bool right, bool last)
 {
     size_t pad = to - width(text);
@@ -177,7 +185,7 @@ static void format_text(const struct table *t, struct str *out)
     if (all > WIDE)
         all = measure(t, true, wide);
     if (t->caption)
-        str_addf(out, "%s\n\n", t->caption);
+        add_lines(out, t->caption, "\n\n");
     add_titles(t, wide, &a, out);
     for (int r = 0; r < t->n_rows; r++) {
         if (r == 0 || rule_above(t, r)) {
@@ -188,8 +196,10 @@ static void format_text(const struct table *t, struct str *out)
             add_padded(out, shown(cell_at(t, r, c)), wide[c], t->columns[c].right,
                        c + 1 == t->n_columns);
     }
-    if (t->notes && *t->notes)
-        str_addf(out, "\n%s\n", t->notes);
+    if (t->notes && *t->notes) {
+        str_addc(out, '\n');
+        add_lines(out, t->notes, "\n");
+    }
     out->failed = out->failed || a.failed;
     arena_free(&a);
 }

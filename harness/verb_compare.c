@@ -42,7 +42,7 @@ static const char *judge_of(const struct results_score_row *rows, size_t n, int6
     return NULL;
 }
 
-/* The demonstration's judge needs no address; any other is named on the command line. */
+/* The demonstration's judge needs no address; any other is named on the command line. o: for this split. */
 static bool can_judge(struct options *o, const char *benchmark, const char *judge)
 {
     if (o->judge)
@@ -83,7 +83,7 @@ static bool find_runs(const struct comparison *c, const char *benchmark, const c
     return n == c->n_arms;
 }
 
-static enum status compare_split(struct comparison *c, struct options *o, struct results *store,
+static enum status compare_split(struct comparison *c, const struct options *given, struct results *store,
                                  const struct benchmark *b, const char *split,
                                  const struct results_score_row *scores, size_t n_scores,
                                  struct err *e)
@@ -92,6 +92,7 @@ static enum status compare_split(struct comparison *c, struct options *o, struct
     struct suite_item item = { b->name, split };
     struct judge *judge = NULL;
     struct paired_split *to = &c->splits[c->n_splits];
+    struct options of_split = *given, *o = &of_split;
 
     if (!wanted(o, b->name, split) || !find_runs(c, b->name, split, runs))
         return OK;

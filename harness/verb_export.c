@@ -5,27 +5,27 @@
 #include "harness/export.h"
 #include "harness/import.h"
 #include "harness/marks.h"
+#include "harness/pairing.h"
 #include "harness/run.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
 
-/* The newest run of --model over this split. */
+/* The run that --model names over this split: LABEL (paper's prompts before others), LABEL:SET, a number. */
 static enum status answers_of_run(const struct options *o, const struct split *s,
                                   struct answers *given, struct arena *a, struct err *e)
 {
     struct results *store = NULL;
     struct results_run_row *runs = NULL;
+    const struct results_run_row *run = NULL;
     size_t n = 0;
-    int64_t run = 0;
 
     if (answers_begin(given, &s->questions, a, e) == OK &&
         results_open(&store, o->db, RESULTS_READ, e) == OK &&
         results_runs(store, a, &runs, &n, e) == OK &&
-        run_newest(runs, n, s, o->models[0].label, o->db, &run, e) == OK)
-        results_replies(store, run, s->questions.n, a, given->text, NULL, e);
-    for (size_t i = 0; i < n; i++)                          /* the server's form has no place for it */
-        if (runs[i].id == run && marks_of_dtype(runs[i].dtype))
-            say_note("%s: these answers were made in fp8", o->out);
+        pairing_one(o, runs, n, s, o->models[0].label, &run, e) == OK)
+        results_replies(store, run->id, s->questions.n, a, given->text, NULL, e);
+    if (run && marks_of_dtype(run->dtype))                  /* the server's form has no place for it */
+        say_note("%s: these answers were made in fp8", o->out);
     for (size_t i = 0; e->code == OK && i < s->questions.n; i++)
         given->missing -= given->text[i] != NULL;
     results_close(store);

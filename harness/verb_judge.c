@@ -7,6 +7,7 @@
 #include "engine/base/file.h"
 #include "harness/import.h"
 #include "harness/judge.h"
+#include "harness/pairing.h"
 #include "harness/say.h"
 #include "harness/verbs.h"
 
@@ -35,8 +36,8 @@ static enum status export_run(const struct options *o, struct judge *judge, stru
     struct arena a = { 0 };
     struct results_run_row *runs = NULL;
     struct str out;
+    const struct results_run_row *run;
     size_t n = 0, missing = 0;
-    int64_t run = 0;
     const char **replies = arena_array(&a, s->questions.n, sizeof *replies);
 
     str_init(&out, OUTPUT_LIMIT);
@@ -44,8 +45,8 @@ static enum status export_run(const struct options *o, struct judge *judge, stru
         err_set(e, ERR_MEMORY, "no memory for %zu replies", s->questions.n);
     else if (split_leave_out_unasked(s, e) == OK &&
              results_runs(store, &a, &runs, &n, e) == OK &&
-             run_newest(runs, n, s, o->models[0].label, o->db, &run, e) == OK &&
-             results_replies(store, run, s->questions.n, &a, replies, NULL, e) == OK &&
+             pairing_one(o, runs, n, s, o->models[0].label, &run, e) == OK &&
+             results_replies(store, run->id, s->questions.n, &a, replies, NULL, e) == OK &&
              judge_export(judge, s, replies, store, &out, &missing, e) == OK)
         write_reviews(o, &out, missing, e);
     str_free(&out);
@@ -195,13 +196,19 @@ static enum status calibrate(const struct options *o, struct err *e)
 
 enum status verb_judge(struct options *o, struct err *e)
 {
-    if (o->n_words && !strcmp(o->words[0], "export"))
-        return export_reviews(o, e);
-    if (o->n_words && !strcmp(o->words[0], "calibrate"))
-        return calibrate(o, e);
-    if (o->n_words)
+    bool exports = o->n_words && !strcmp(o->words[0], "export");
+    bool calibrates = o->n_words && !strcmp(o->words[0], "calibrate");
+
+    if (o->n_words && !exports && !calibrates)
         return err_set(e, ERR_USAGE, "judge does not know \"%s\", only export and calibrate",
                        o->words[0]);
+    if (o->answers && !calibrates)
+        return err_set(e, ERR_USAGE, "judge judges stored replies: --answers FILE goes with judge calibrate "
+                       "(to store a file's answers: score --answers FILE --as LABEL)");
+    if (o->out && !exports)
+        return err_set(e, ERR_USAGE, "judge keeps what is said in the store: --out goes with judge export");
+    if (exports || calibrates)
+        return exports ? export_reviews(o, e) : calibrate(o, e);
     run_catch_signals();
     enum status status = run_score_stored(o, false, true, e);
     return o->dry_run ? status : then_leaderboard(o, status);

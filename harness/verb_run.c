@@ -142,13 +142,24 @@ static enum status run_model(struct options *o, const struct model_choice *choic
     return e->code == OK ? first : e->code;
 }
 
+static enum status check_prompts(const struct options *o, struct err *e)
+{
+    for (int i = 0; i < o->n_prompts && e->code == OK; i++) {
+        struct prompt_set *set = NULL;
+        if (prompt_set_open(&set, o->prompts[i], e) == OK)
+            benchmark_check_prompts(set, e);
+        prompt_set_close(set);
+    }
+    return e->code;
+}
+
 enum status verb_run(struct options *o, struct err *e)
 {
     struct split *splits = calloc((size_t)o->n_suite, sizeof *splits);
     struct results *store = NULL;
     struct judge *judge = NULL;
     int n_splits = 0;
-    enum status first;
+    enum status first = OK;
 
     if (!splits)
         return err_set(e, ERR_MEMORY, "no memory");
@@ -156,6 +167,8 @@ enum status verb_run(struct options *o, struct err *e)
     if (o->demo)
         say_note("no --model: running the demonstration, two tiny checkpoints on a mini-suite made "
                  "for them; its figures say nothing about LLaVA-1.5");
+    if (check_prompts(o, e) != OK || (!o->dry_run && judge_open(&judge, o, run_stopped, e) != OK))
+        goto done;                          /* before anything is fetched or loaded */
     first = open_splits(o, splits, &n_splits, e);
     if (e->code != OK || o->dry_run)
         goto done;
@@ -163,8 +176,7 @@ enum status verb_run(struct options *o, struct err *e)
         err_set(e, first, "no benchmark of the suite can be run");
         goto done;
     }
-    if (judge_open(&judge, o, run_stopped, e) != OK ||
-        results_open(&store, o->db, RESULTS_WRITE, e) != OK)
+    if (results_open(&store, o->db, RESULTS_WRITE, e) != OK)
         goto done;
     if (results_network(store))
         say_note("%s lies on a network file system (%s): written with a rollback journal, not in WAL "

@@ -91,7 +91,8 @@ enum status results_reply_add(struct results *r, int64_t run, size_t ordinal,
  * every stored row, failed ones too. */
 enum status results_replies(struct results *r, int64_t run, size_t n, struct arena *a,
                             const char **texts, bool *answered, struct err *e);
-/* How long a run's replies are: how many, their mean tokens, how many ended at the limit. */
+/* How long a run's replies are: how many, their mean tokens (NaN of none), how many ended at the limit;
+ * of those that were made here. */
 enum status results_lengths(struct results *r, int64_t run, size_t *n, double *mean_tokens,
                             size_t *at_limit, struct err *e);
 /* Replies of a run over other data: told(user, key, text, reply) for each that is there. */

@@ -663,14 +663,14 @@ enum status results_lengths(struct results *r, int64_t run, size_t *n, double *m
     static const char doing[] = "measuring replies";
     sqlite3_stmt *q;
 
-    if (results_prepare(r, &q, "SELECT count(*), coalesce(avg(reply_tokens), 0),"
-                        " count(*) FILTER (WHERE finish = 'length') FROM reply"
-                        " WHERE run = ?1 AND text IS NOT NULL", doing, e) != OK)
+    if (results_prepare(r, &q, "SELECT count(*), avg(reply_tokens), count(*) FILTER (WHERE finish ="
+                        " 'length') FROM reply WHERE run = ?1 AND text IS NOT NULL AND"
+                        " finish <> 'unknown'", doing, e) != OK)
         return e->code;
     sqlite3_bind_int64(q, 1, run);
     if (sqlite3_step(q) == SQLITE_ROW) {
         *n = (size_t)sqlite3_column_int64(q, 0);
-        *mean_tokens = sqlite3_column_double(q, 1);
+        *mean_tokens = *n ? sqlite3_column_double(q, 1) : NAN;
         *at_limit = (size_t)sqlite3_column_int64(q, 2);
     } else {
         results_fail(r, e, doing);

@@ -12,6 +12,7 @@
 #include "benchmarks/reviews.h"
 #include "engine/base/file.h"
 #include "harness/chat.h"
+#include "harness/chat_answer.h"
 #include "harness/judge.h"
 #include "harness/judge_request.h"
 #include "harness/say.h"
@@ -769,6 +770,35 @@ TEST(judge_spends_what_it_may)
     bench_close(&b);
 }
 
+static void oops(struct httpd_call *c)
+{
+    httpd_send(c, 200, "", "{\"oops\":1}", 10);
+}
+
+/* A try whose answer is of no use may stand on the bill, and so may the next one. */
+TEST(judge_spends_no_more_by_trying_again)
+{
+    struct bench b;
+
+    bench_open(&b, oops);
+    b.o.judge_retries = 20;
+    b.o.judge_price_in = b.o.judge_price_out = 1e6;
+    b.o.judge_max_cost = 60;                                /* a call: 13 at least */
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK(httpd_calls(b.server) >= 1 && httpd_calls(b.server) * 13 <= 60);
+    CHECK_INT(n_read(&b), 0);
+    bench_close(&b);
+}
+
+/* A word that a server of one's own is content with is no secret, and may stand in a reply. */
+TEST(judge_cuts_out_no_short_key)
+{
+    struct arena a = { 0 };
+    CHECK_STR(chat_excerpt(&a, "1", "8 10", 4, 100), "8 10");
+    CHECK_STR(chat_excerpt(&a, "12345678", "8 123456789", 11, 100), "8 ***9");
+    arena_free(&a);
+}
+
 TEST(judge_asks_before_it_spends)
 {
     struct bench b;
@@ -1035,6 +1065,10 @@ TEST(judge_profile_auto_changes_once_and_says_so)
                     " 'reasoning' AND response_id = 'x'"), N * PASSES);
     CHECK_INT(count("SELECT count(*) FROM judge_error WHERE status = 400 AND code ="
                     " 'unsupported_parameter'"), 2);
+    b.o.offline = true;                                     /* and knows its own judgements again */
+    CHECK_OK(judge(&b, go_on), b.err);
+    CHECK_INT(httpd_calls(b.server), 2 + N * PASSES);
+    CHECK_INT(n_read(&b), N * PASSES);
     bench_close(&b);
 }
 

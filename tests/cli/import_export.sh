@@ -46,8 +46,23 @@ expect 0 "$PROGRAM" export --benchmark vqav2:testdev --data data --model other -
 cmp vqav2:testdev.out vqav2.again || fail "the store's export of a hidden split differs"
 [ "$(grep -o question_id vqav2.again | wc -l)" = "$(grep -o question_id data/vqav2/v2_OpenEnded_mscoco_test2015_questions.json | wc -l)" ] ||
     fail "not every id of test2015 is exported"
-expect 3 "$PROGRAM" export --benchmark gqa --data data --model nobody --db s.db --out x
-says 'no run of nobody'
+expect 2 "$PROGRAM" export --benchmark gqa --data data --model nobody --db s.db --out x
+says 'there is no model, nor run, "nobody" (s.db has: '
+# of two prompt sets the paper's; the other by its name, or by its run
+expect 0 "$PROGRAM" run --suite mme --limit 6 --model "$MLP" --mirror "$MIRROR" --data data --db sets.db --prompts paper --prompts none
+named() {                               # MODEL: what export says that it took
+    set +e; "$PROGRAM" export --benchmark mme --data data --db sets.db --model "$1" --out files >out 2>err; set -e
+}
+named tiny-mlp && says 'run 1: tiny-mlp, prompts paper, fp32, 6 of 112'
+named tiny-mlp:none && says 'run 2: tiny-mlp, prompts none, fp32, 6 of 112'
+named 2 && says 'run 2: tiny-mlp, prompts none, fp32, 6 of 112'
+expect 3 "$PROGRAM" judge --suite mme --db sets.db --data data --judge https://localhost/v1 --judge-model x --yes
+says 'there is no run of a judged benchmark, as named, to score'
+expect 2 "$PROGRAM" judge --suite llavabench --answers gqa.jsonl --db sets.db --data data --judge https://localhost/v1 --judge-model x
+expect 2 "$PROGRAM" run --suite mme --ids existence/0004.jpg#1,typo --model "$MLP" --mirror "$MIRROR" --data data --db sets.db
+says 'has no question "typo"'
+expect 2 "$PROGRAM" run --suite pope --prompts tpyo --model "$MLP" --mirror file:///nowhere --data nothing --db sets.db
+says tpyo
 expect 2 "$PROGRAM" export --benchmark pope --data data --answers pope.jsonl --out x
 sed 1d gqa.jsonl >less.jsonl
 expect 5 "$PROGRAM" export --benchmark gqa --data data --answers less.jsonl --out gqa.less

@@ -78,6 +78,8 @@ struct backend_ops {
                         struct err *);
     void        (*unpack)(struct backend *, struct matrix *m);   /* frees */
 
+    /* What the cache holds of activations of this type; NULL: that type. */
+    enum dtype  (*kv_type)(struct backend *, enum dtype act);
     enum status (*kv_alloc)(struct backend *, struct kvcache *, struct err *);  /* sizes are set */
     void        (*kv_release)(struct backend *, struct kvcache *);
 

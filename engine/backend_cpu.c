@@ -221,6 +221,11 @@ static void cpu_kv_release(struct backend *b, struct kvcache *kv)
     kv->k = kv->v = NULL;
 }
 
+static enum dtype cpu_kv_type(struct backend *b, enum dtype act)
+{
+    return cache_micro(cpu_of(b), &(struct kvcache){ .type = act })->type == NUM_BF16 ? BF16 : F32;
+}
+
 static enum status cpu_kv_alloc(struct backend *b, struct kvcache *kv, struct err *e)
 {
     struct cpu *c = cpu_of(b);
@@ -465,7 +470,7 @@ static const struct backend_ops cpu_ops = {
     .name = "cpu",
     .alloc = cpu_alloc, .release = cpu_release, .write = cpu_write, .read = cpu_read,
     .sync = cpu_sync, .reserve = cpu_reserve,
-    .pack = cpu_pack, .unpack = cpu_unpack, .kv_alloc = cpu_kv_alloc,
+    .pack = cpu_pack, .unpack = cpu_unpack, .kv_type = cpu_kv_type, .kv_alloc = cpu_kv_alloc,
     .kv_release = cpu_kv_release, .patches = cpu_patches, .tower_embed = cpu_tower_embed,
     .embed = cpu_embed, .gather = cpu_gather, .layernorm = cpu_layernorm, .rmsnorm = cpu_rmsnorm,
     .matmul = cpu_matmul, .cache = cpu_cache, .kv_copy = cpu_kv_copy, .attend = cpu_attend,

@@ -478,6 +478,8 @@ static void check_need(struct checkpoint *c, struct need *n)
         problem(c, n->name, "is missing");
         return;
     }
+    if (source_twice(&c->own, t) || source_twice(&c->apart, t) || source_twice(&c->low, t))
+        problem(c, n->name, "stands twice in the files");
     bool fits = t->n_dims == n->n_dims;
     for (int i = 0; fits && i < n->n_dims; i++)
         fits = t->shape[i] == n->shape[i];
@@ -492,7 +494,7 @@ static void check_need(struct checkpoint *c, struct need *n)
     else {
         n->type = t->type;
         n->data = t->data;
-        n->mapped = true;
+        n->mapped = !t->copied;
     }
 }
 
@@ -568,17 +570,21 @@ struct pair { struct need *need; const struct stored *a, *b; };
 /* Which weights the adapter changes; every tensor of it must belong to one. */
 static struct pair *find_pairs(struct checkpoint *c, size_t *n_pairs, size_t *elements)
 {
+    const struct store *s = &c->adapter.store;
     struct pair *pairs = arena_array(&c->arena, c->n_need, sizeof *pairs);
-    size_t used = 0;
+    bool *used = arena_array(&c->arena, s->n + 1, sizeof *used);
     *n_pairs = *elements = 0;
-    for (size_t i = 0; pairs && i < c->n_need; i++) {
+    for (size_t i = 0; pairs && used && i < c->n_need; i++) {
         struct need *n = &c->need[i];
         if (n->n_dims != 2)
             continue;
         const struct stored *a = find_factor(c, n->name, 'A'), *b = find_factor(c, n->name, 'B');
         if (!a && !b)
             continue;
-        used += (a != NULL) + (b != NULL);
+        if (a)
+            used[a - s->at] = true;
+        if (b)
+            used[b - s->at] = true;
         if (!a || !b || a->n_dims != 2 || b->n_dims != 2 || a->shape[0] != b->shape[1] ||
             b->shape[0] != n->shape[0] || a->shape[1] != n->shape[1] || !a->is_float ||
             !b->is_float)
@@ -588,11 +594,9 @@ static struct pair *find_pairs(struct checkpoint *c, size_t *n_pairs, size_t *el
             *elements += (size_t)(n->shape[0] * n->shape[1]);
         }
     }
-    for (size_t i = 0; used < c->adapter.store.n && i < c->adapter.store.n; i++) {
-        const char *name = c->adapter.store.at[i].name, *end = strstr(name, ".lora_");
-        if (!end || !find_need(c, arena_fmt(&c->arena, "%.*s.weight", (int)(end - name), name)))
-            problem(c, name, "belongs to no weight");
-    }
+    for (size_t i = 0; used && i < s->n; i++)               /* of an embedding, the tower, another name: */
+        if (!used[i])                                       /* left out, it would be another model       */
+            problem(c, s->at[i].name, "belongs to no weight");
     return pairs;
 }
 

@@ -237,8 +237,9 @@ static void jpeg_read(struct jpeg *j, const unsigned char *at, size_t n)
     }
     jpeg_start_decompress(lib);
     jpeg_rows(j);
-    /* Whole if only its end marker is missing; not if it ended while bits were wanted. */
-    if (j->ended && (j->errors.num_warnings || lib->progressive_mode))
+    /* Whole if only its end marker is missing; not if it ended while bits were wanted. Of arithmetic
+     * coding libjpeg does not tell, and of several scans the rest may be missing. */
+    if (j->ended && (j->errors.num_warnings || lib->arith_code || jpeg_has_multiple_scans(lib)))
         err_set(j->e, ERR_DATA, "JPEG cut short: its data end before the last row");
 }
 

@@ -76,9 +76,10 @@ static const char *model_name(struct arena *a, const char *path)
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
         n--;
-    const char *hub = strstr(path, "models--");
-    if (hub) {
+    for (const char *hub = path; (hub = strstr(hub, "models--")); hub++) {
         const char *end = hub + strcspn(hub, "/"), *name = hub;
+        if ((hub > path && hub[-1] != '/') || strncmp(end, "/snapshots/", 11))
+            continue;
         for (const char *p = hub; p + 1 < end; p++)
             if (p[0] == '-' && p[1] == '-')
                 name = p + 2;
@@ -183,7 +184,8 @@ static enum status fit_parts(struct llava *m, const struct llava_options *o, enu
     size_t free_bytes = 0;
 
     if (!ops->memory_free) {
-        memory_plan_host(&limits, &m->config, m->device.act, o);
+        enum dtype held = ops->kv_type ? ops->kv_type(m->device.backend, m->device.act) : m->device.act;
+        memory_plan_host(&limits, &m->config, m->device.act, held, o);
         return open_parts(m, &limits, widest, e);
     }
     if (ops->memory_free(m->device.backend, &free_bytes, e) != OK)
@@ -250,6 +252,8 @@ static enum status open_tokenizer(struct llava *m, const struct llava_options *o
         return err_set(e, ERR_MEMORY, "no memory for %d ids", m->n_valid);
     for (int i = 0; i < m->n_valid; i++)
         m->allowed[i] = tokenizer_can_decode(m->tokenizer, i);
+    if (c->language.eos >= 0 && c->language.eos < m->n_valid)
+        m->allowed[c->language.eos] = true;                 /* it may be another than the tokenizer's own */
     return OK;
 }
 

@@ -68,7 +68,7 @@ enum status lora_merge(uint16_t *out, const struct stored *w, const struct store
 {
     size_t N = (size_t)w->shape[0], K = (size_t)w->shape[1], r = (size_t)a->shape[0];
     float *wide_a = malloc(r * K * sizeof *wide_a + 1);     /* [r,K] */
-    float factor = rounded((float)scale);
+    float factor = (float)scale;                            /* PyTorch keeps a number in float32 */
     bool failed = wide_a == NULL;
     for (size_t i = 0; !failed && i < r * K; i++)
         wide_a[i] = element(a, i);
@@ -100,6 +100,7 @@ enum status lora_read_config(double *scale, const struct json *adapter, const ch
 {
     static const char *const refused[] = { "use_dora", "modules_to_save", "rank_pattern",
                                            "alpha_pattern", "fan_in_fan_out", "lora_bias" };
+    static const char *const changes_base[] = { "pissa", "olora", "corda", "loftq" };
     const char *type = json_get_str(adapter, "peft_type", "LORA");
     const char *bias = json_get_str(adapter, "bias", "none");
     int64_t r = json_get_int(adapter, "r", 0);
@@ -114,6 +115,11 @@ enum status lora_read_config(double *scale, const struct json *adapter, const ch
         if (!is_empty(json_get(adapter, refused[i])))
             return err_set(e, ERR_CHECKPOINT, "%s: \"%s\" is set, which is not run", path,
                            refused[i]);
+    const char *begun = json_get_str(adapter, "init_lora_weights", "");
+    for (size_t i = 0; i < COUNT(changes_base); i++)
+        if (!strncasecmp(begun, changes_base[i], strlen(changes_base[i])))
+            return err_set(e, ERR_CHECKPOINT, "%s: \"init_lora_weights\" is \"%.40s\": peft changes the base's "
+                           "weights for it, which is not run; merge it there", path, begun);
     if (r < 1 || r > 1 << 20 || !(alpha > 0 && alpha < 1e6))
         return err_set(e, ERR_CHECKPOINT,
                        "%s: \"r\" and \"lora_alpha\" are missing or out of range", path);

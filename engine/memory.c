@@ -206,10 +206,10 @@ size_t memory_least(const struct model_config *c, enum dtype type, enum dtype ta
 }
 
 void memory_plan_host(struct limits *out, const struct model_config *c, enum dtype act,
-                      const struct llava_options *o)
+                      enum dtype held, const struct llava_options *o)
 {
     const struct language_config *m = &c->language;
-    double column = 2.0 * m->layers * m->kv_heads * m->head_size * (double)dtype_size(act);
+    double column = 2.0 * m->layers * m->kv_heads * m->head_size * (double)dtype_size(held);
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) / 4;
     *out = limits_of(o->batch_tokens ? o->batch_tokens : act == BF16 ? ROWS_BF16 : ROWS_F32,
                      within(TOWER_ROWS / (1 + c->tower.patches), 1, PICTURES));

@@ -28,8 +28,9 @@ enum status memory_plan(struct limits *out, const struct model_config *c, enum d
 /* The fewest bytes with which a request may use all the positions the model has. */
 size_t memory_least(const struct model_config *c, enum dtype type, enum dtype table);
 
-/* Limits for the CPU, whose memory others use too: the cache gets no more than a quarter. */
-void memory_plan_host(struct limits *out, const struct model_config *c, enum dtype act,
+/* Limits for the CPU, whose memory others use too: the cache, which holds numbers of the type `held`, gets
+ * no more than a quarter. */
+void memory_plan_host(struct limits *out, const struct model_config *c, enum dtype act, enum dtype held,
                       const struct llava_options *o);
 
 #endif

@@ -107,6 +107,13 @@ const struct stored *source_find(const struct source *s, const char *name)
     return bsearch(&key, s->store.at, s->store.n, sizeof key, by_name);
 }
 
+bool source_twice(const struct source *s, const struct stored *t)
+{
+    const struct stored *end = s->store.at + s->store.n;
+    return t >= s->store.at && t < end && ((t > s->store.at && !by_name(t - 1, t)) ||
+                                           (t + 1 < end && !by_name(t, t + 1)));
+}
+
 /* After the last file: our names, sorted. */
 void source_finish(struct source *s, struct arena *a, int parts)
 {

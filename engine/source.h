@@ -39,6 +39,8 @@ void source_strip_wrapping(struct source *s);
 /* After the last file: to our names, in order. Before it source_find finds nothing. */
 void source_finish(struct source *s, struct arena *a, int parts);
 const struct stored *source_find(const struct source *s, const char *name);
+/* Does another tensor of this source have its name? False for one of another source. */
+bool source_twice(const struct source *s, const struct stored *t);
 
 /* Whether the folder has weights of its own, by the names of its files. */
 bool has_weights(struct arena *a, const char *dir);

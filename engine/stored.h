@@ -18,6 +18,7 @@ struct stored {
     int n_dims;
     int64_t shape[STORED_DIMS]; /* row-major; [] is a scalar */
     const unsigned char *data;  /* little-endian, perhaps unaligned */
+    bool copied;                /* data is memory of the store's arena, not of the file */
     size_t n_bytes;
 };
 

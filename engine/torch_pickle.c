@@ -719,6 +719,7 @@ static enum status add_tensor(struct store *s, struct zip *z, const char *name,
                            z->path);
         copy_strided(copy, t, elements);
         out->data = copy;
+        out->copied = true;
     }
     return OK;
 }

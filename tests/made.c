@@ -11,6 +11,7 @@ enum { FILE_MAX = 64 << 20 };
 void made_open(struct made *m)
 {
     m->n = 0;
+    m->transposed = false;
     str_init(&m->data, FILE_MAX);
 }
 
@@ -194,6 +195,10 @@ static void pickle_tensor(struct str *p, const struct made *m, int i)
     int n = 1, stride[MADE_DIMS];
     for (int k = m->at[i].n_dims; k--; n *= m->at[i].shape[k])
         stride[k] = n;
+    if (m->transposed && m->at[i].n_dims == 2) {
+        stride[0] = 1;
+        stride[1] = m->at[i].shape[0];
+    }
     snprintf(key, sizeof key, "%d", i);
     add_string(p, m->at[i].name);
     str_add(p, "ctorch._utils\n_rebuild_tensor_v2\n((");

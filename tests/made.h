@@ -16,6 +16,7 @@ enum { MADE_MAX = 256, MADE_DIMS = 4 };
 struct made {
     struct { char name[160], type[8]; int n_dims, shape[MADE_DIMS]; size_t from,
              bytes; } at[MADE_MAX];
+    bool transposed;            /* matrices are stored by columns, as PyTorch may: for made_torch */
     int n;
     struct str data;
 };

@@ -401,6 +401,54 @@ TEST(checkpoint_lora_and_connector_over_a_base)
     CHECK(strstr(e.text, "--model-base"));
 }
 
+/* Memory that was taken for a strided tensor is not a file's: when it has been read it is still there. */
+TEST(checkpoint_keeps_strided_tensors)
+{
+    struct made m;
+    struct checkpoint *c = NULL;
+    struct err e = { 0 };
+    struct llava_options o = { 0 };
+    char config[2000], hash[65], again[65];
+    snprintf(config, sizeof config, "%s", llava_config);
+    memcpy(strstr(config, "\"vocab_size\": 32") + 14, "99", 2);
+    made_open(&m);
+    add_parts(&m, IN_LLAVA, ALL);
+    made_drop(&m, "model.embed_tokens.weight");
+    made_add(&m, "x", "model.embed_tokens.weight", "F32", 2, (int[]){ 99, 24 });
+    made_drop(&m, "lm_head.weight");
+    made_add(&m, "y", "lm_head.weight", "F32", 2, (int[]){ 99, 24 });
+    m.transposed = true;
+    made_text("x/config.json", config);
+    made_torch(&m, "x/pytorch_model.bin");
+    made_close(&m);
+    copy_tokenizer("x");
+    if (CHECK_OK(checkpoint_open(&c, "x", &o, &e), e)) {
+        CHECK_OK(checkpoint_hash(c, hash, &e), e);
+        checkpoint_release(c, "lm_head.weight");
+        CHECK_OK(checkpoint_hash(c, again, &e), e);
+        CHECK_STR(again, hash);
+    }
+    checkpoint_close(c);
+}
+
+TEST(checkpoint_refuses_a_tensor_of_two_files)
+{
+    struct made m;
+    struct checkpoint *c = NULL;
+    struct err e = { 0 };
+    struct llava_options o = { 0 };
+    write_folder("x", llava_config, IN_LLAVA, ALL, "one.safetensors");
+    made_open(&m);
+    made_add(&m, "other", "model.norm.weight", "F16", 1, (int[]){ 24 });
+    made_safetensors(&m, "x/two.safetensors");
+    made_close(&m);
+    made_text("x/model.safetensors.index.json", "{\"weight_map\": {\"a\": \"one.safetensors\", \"b\": "
+              "\"two.safetensors\"}}");
+    CHECK_INT(checkpoint_open(&c, "x", &o, &e), ERR_CHECKPOINT);
+    if (!CHECK(strstr(e.text, "model.norm.weight stands twice in the files")))
+        printf("  %s\n", e.text);
+}
+
 TEST(checkpoint_lora_refusals)
 {
     static const struct { const char *config, *part; } cases[] = {
@@ -410,6 +458,7 @@ TEST(checkpoint_lora_refusals)
         { "{\"r\": 2, \"lora_alpha\": 4, \"modules_to_save\": [\"lm_head\"]}", "modules_to_save" },
         { "{\"peft_type\": \"LOHA\", \"r\": 2, \"lora_alpha\": 4}", "LOHA" },
         { "{\"r\": 0, \"lora_alpha\": 4}", "\"r\"" },
+        { "{\"r\": 2, \"lora_alpha\": 4, \"init_lora_weights\": \"pissa_niter_4\"}", "pissa_niter_4" },
         { "[]", "object" },
     };
     struct llava_options o = { .model_base = "base", .vision_tower = "tower" };
@@ -426,17 +475,25 @@ TEST(checkpoint_lora_refusals)
         if (!CHECK(strstr(e.text, cases[i].part)))
             printf("  %s\n", e.text);
     }
-    /* A tensor of the adapter that belongs nowhere. */
-    struct made m;
-    struct err e = { 0 };
-    made_open(&m);
-    made_add(&m, "x", "base_model.model.model.layers.9.self_attn.q_proj.lora_A.weight", "F16", 2,
-             (int[]){ 2, 24 });
-    made_safetensors(&m, "lora/adapter_model.safetensors");
+    /* A tensor of the adapter that belongs nowhere: another layer's, adapter's, an embedding's, the tower's. */
+    static const char *const strangers[] = {
+        "model.layers.9.self_attn.q_proj.lora_A.weight", "model.layers.0.self_attn.q_proj.lora_A.other.weight",
+        "model.embed_tokens.lora_embedding_A", "vision_model.encoder.layers.0.self_attn.q_proj.lora_A.weight",
+    };
     made_text("lora/adapter_config.json", adapter_config);
-    CHECK_INT(checkpoint_open(&c, "lora", &o, &e), ERR_CHECKPOINT);
-    CHECK(strstr(e.text, "layers.9.self_attn.q_proj.lora_A.weight belongs to no weight"));
-    made_close(&m);
+    for (size_t i = 0; i < COUNT(strangers); i++) {
+        struct made m;
+        struct err e = { 0 };
+        char name[200];
+        made_open(&m);
+        snprintf(name, sizeof name, "base_model.model.%s", strangers[i]);
+        made_add(&m, "x", name, "F16", 2, (int[]){ 2, 24 });
+        made_safetensors(&m, "lora/adapter_model.safetensors");
+        made_close(&m);
+        CHECK_INT(checkpoint_open(&c, "lora", &o, &e), ERR_CHECKPOINT);
+        if (!CHECK(strstr(e.text, "belongs to no weight") && strstr(e.text, strangers[i])))
+            printf("  %s\n", e.text);
+    }
 }
 
 TEST(checkpoint_names_all_that_does_not_fit)

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <jpeglib.h>
 #include "engine/base/arena.h"
 #include "engine/base/file.h"
 #include "engine/base/sha256.h"
@@ -248,4 +249,56 @@ TEST(images_of_too_many_pixels_are_refused_before_memory_is_asked_for)
             check_str(e.text, want, cases[i].kind, __FILE__, __LINE__);
             image_free(&im);
         }
+}
+
+/* A JPEG of noise: `arithmetic` coded, or a scan for each component. malloc'ed. */
+static unsigned char *make_jpeg(bool arithmetic, unsigned long *n)
+{
+    enum { SIDE = 128 };
+    struct jpeg_compress_struct c;
+    struct jpeg_error_mgr errors;
+    static const jpeg_scan_info scans[] = { { 1, { 0 }, 0, 63, 0, 0 }, { 1, { 1 }, 0, 63, 0, 0 },
+                                            { 1, { 2 }, 0, 63, 0, 0 } };
+    unsigned char *out = NULL, row[3 * SIDE];
+    unsigned noise = 1;
+
+    c.err = jpeg_std_error(&errors);
+    jpeg_create_compress(&c);
+    jpeg_mem_dest(&c, &out, n);
+    c.image_width = c.image_height = SIDE;
+    c.input_components = 3;
+    c.in_color_space = JCS_RGB;
+    jpeg_set_defaults(&c);
+    c.arith_code = arithmetic;
+    if (!arithmetic) {
+        c.scan_info = scans;
+        c.num_scans = 3;
+    }
+    jpeg_start_compress(&c, TRUE);
+    while (c.next_scanline < SIDE) {
+        for (size_t i = 0; i < sizeof row; i++)
+            row[i] = (unsigned char)((noise = noise * 1103515245 + 12345) >> 16);
+        jpeg_write_scanlines(&c, (JSAMPARRAY)&(unsigned char *){ row }, 1);
+    }
+    jpeg_finish_compress(&c);
+    jpeg_destroy_compress(&c);
+    return out;
+}
+
+/* libjpeg says nothing where arithmetic coding ends early, nor where a later scan is missing. */
+TEST(image_refuses_cut_jpegs_of_every_coding)
+{
+    for (int arithmetic = 0; arithmetic < 2; arithmetic++) {
+        unsigned long n = 0;
+        unsigned char *jpeg = make_jpeg(arithmetic, &n);
+        for (unsigned long part = 1; part <= 10; part++) {
+            struct image im = { 0 };
+            struct err e = { 0 };
+            enum status s = image_decode(&im, jpeg, n * part / 10, &e);
+            if (!CHECK_INT(s, part == 10 ? OK : ERR_DATA))
+                printf("  arithmetic %d, %lu of 10 parts\n", arithmetic, part);
+            image_free(&im);
+        }
+        free(jpeg);
+    }
 }

@@ -273,6 +273,48 @@ TEST(llava_takes_a_prompt_that_ends_in_its_image)
     llava_close(m);
 }
 
+/* A prefix of 64 positions ends where a question's own columns begin: the first question beside another, the
+ * second, and one alone are summed in the same pieces. */
+TEST(llava_replies_alike_where_a_prefix_fills_its_columns)
+{
+    enum { BEFORE = 28, N = BEFORE + 1 + 5, V = 768 };
+    int32_t ids[2][N];
+    float together[2][V], alone[2][V];
+    for (int q = 0; q < 2; q++)
+        for (int i = 0; i < N; i++)
+            ids[q][i] = i == 0 ? 1 : i == BEFORE ? LLAVA_IMAGE : 268 + (i * 7 + (i > BEFORE ? q : 0)) % 90;
+    for (int round = 0; round < 2; round++) {
+        struct llava *m = open_demo(&(struct llava_options){ .dtype = round ? "bf16" : "fp32" });
+        if (!m)
+            return;
+        CHECK_INT(BEFORE + llava_info(m)->image_tokens, 64);
+        CHECK_INT(llava_info(m)->vocabulary, V);
+        struct llava_pixels image = grey(m), other = grey(m);
+        other.rgb[0] = other.sha256[0] = 1;                 /* so that nothing is left of the pair */
+        struct err e = { 0 };
+        size_t open = 1;
+        struct heard h[2] = { { .model = m }, { .model = m } };
+        for (int q = 0; q < 2; q++) {
+            struct llava_request r = { .ids = ids[q], .n_ids = N, .image = &image, .max_new_tokens = 1,
+                                       .n_beams = 1, .logits = together[q], .done = done, .user = &h[q] };
+            CHECK_OK(llava_submit(m, &r, &e), e);
+        }
+        while (open && CHECK_OK(llava_step(m, &open, &e), e))
+            ;
+        for (int q = 0; q < 2; q++) {
+            struct llava_request r = { .ids = ids[q], .n_ids = N, .image = &other, .max_new_tokens = 1 };
+            ask(m, r, &h[0]);
+            r.image = &image;
+            r.logits = alone[q];
+            ask(m, r, &h[0]);
+            CHECK(!memcmp(alone[q], together[q], sizeof alone[q]));
+        }
+        llava_pixels_free(&image);
+        llava_pixels_free(&other);
+        llava_close(m);
+    }
+}
+
 TEST(llava_ends_replies)
 {
     struct llava *m = open_demo(NULL);

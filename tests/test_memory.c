@@ -97,8 +97,8 @@ TEST(memory_does_as_it_is_told)
     struct llava_options o = { .batch_tokens = 7, .cache_positions = 1000 };
     CHECK_OK(memory_plan(&l, &small, F16, F16, free_of(24), &o, &e), e);
     CHECK(l.rows == 7 && l.columns == 1024);
-    memory_plan_host(&l, &small, F32, &o);
+    memory_plan_host(&l, &small, F32, F32, &o);
     CHECK(l.rows == 7 && l.columns == 1024);
-    memory_plan_host(&l, &small, BF16, &plain);
+    memory_plan_host(&l, &small, BF16, BF16, &plain);
     CHECK(l.rows == 2048 && l.pictures == 8 && l.running == 256);
 }

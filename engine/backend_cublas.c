@@ -24,6 +24,7 @@
 
 enum {
     ROWS_CHOSEN_FOR = 2048,     /* a constant: it must not follow the memory or the step */
+    SCALES_SINCE = 120900,      /* cuBLASLt that knows scales of rows */
     ROWS_PROVED = 640,          /* more than two of the widest tiles */
     CANDIDATES = 8, SHAPES = 64,
 };
@@ -88,6 +89,7 @@ static enum status failed(const struct products *p, struct err *e, const struct 
 
 static enum status cuda_failed(struct err *e, const char *what, cudaError_t rc)
 {
+    cudaGetLastError();                                     /* one that passes must not stay */
     return err_set(e, rc == cudaErrorMemoryAllocation ? ERR_MEMORY : ERR_DEVICE, "%s: %s", what,
                    cudaGetErrorString(rc));
 }
@@ -237,12 +239,15 @@ static cudaError_t proof_take(struct proof *t, const struct products *p, const s
 {
     size_t n = (size_t)ROWS_PROVED * (size_t)s->K * number_size(s->type);
     size_t bytes = ROWS_PROVED * row_bytes(s);
+    float scale[ROWS_PROVED];                               /* one for each row, and no two alike */
     void *x = made_up(ROWS_PROVED, s->K, s->type);
+    for (int i = 0; i < ROWS_PROVED; i++)
+        scale[i] = 0.1f + 0.001f * (float)i;
     *t = (struct proof){ .all = malloc(bytes), .few = malloc(bytes) };
     cudaError_t rc = x && t->all && t->few ? cudaMalloc(&t->x, n) : cudaErrorMemoryAllocation;
     (void)(rc || (rc = cudaMalloc(&t->y, bytes)) || (rc = cudaMalloc(&t->part, bytes)) ||
-           (rc = cudaMalloc(&t->scale, ROWS_PROVED * sizeof(float))) ||
-           (rc = cudaMemsetAsync(t->scale, 0x3e, ROWS_PROVED * sizeof(float), p->stream)) ||
+           (rc = cudaMalloc(&t->scale, sizeof scale)) ||
+           (rc = cudaMemcpyAsync(t->scale, scale, sizeof scale, cudaMemcpyHostToDevice, p->stream)) ||
            (rc = cudaMemcpyAsync(t->x, x, n, cudaMemcpyHostToDevice, p->stream)) ||
            (rc = cudaStreamSynchronize(p->stream)));
     free(x);
@@ -269,10 +274,13 @@ static enum status try_rows(struct products *p, const struct shape *s, struct pr
     part.T = n;
     part.x = (const char *)t->x + (size_t)first * (size_t)s->K * number_size(s->type);
     part.y = to;
-    part.x_scale = s->scaled ? t->scale : NULL;             /* 0.18..., all of them */
+    part.x_scale = s->scaled ? (const float *)t->scale + first : NULL;
     cublasStatus_t status = rc ? CUBLAS_STATUS_SUCCESS : multiply(p, s, algo, &part);
-    if (status)
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_INVALID_VALUE ||
+        status == CUBLAS_STATUS_ARCH_MISMATCH)
         return ERR_DEVICE;                                  /* not this one: no error of ours */
+    if (status)
+        return failed(p, e, m, "trying an algorithm", status);
     (void)(rc || (rc = cudaMemcpyAsync(host, to, (size_t)n * row_bytes(s), cudaMemcpyDeviceToHost,
                                        p->stream)) || (rc = cudaStreamSynchronize(p->stream)));
     return rc ? cuda_failed(e, "trying a product's algorithm", rc) : OK;
@@ -416,7 +424,8 @@ static enum status shape_of(struct products *p, const struct multiply *m, struct
     struct shape *s = *out = &p->shape[p->n_shapes];
     *s = (struct shape){ .N = m->N, .K = m->K, .type = m->type, .y_type = m->y_type,
                          .biased = m->bias != NULL, .add = m->add, .scaled = m->x_scale != NULL };
-    cublasStatus_t rc = describe(p, s, m);
+    cublasStatus_t rc = s->scaled && p->lt.GetVersion() < SCALES_SINCE ? CUBLAS_STATUS_NOT_SUPPORTED
+                                                                       : describe(p, s, m);
     s->refused = rc && s->scaled;                           /* older ones know no scales of rows */
     if (rc && !s->refused)
         failed(p, e, m, "describing it", rc);

@@ -96,7 +96,7 @@ cublasStatus_t cublasLtDestroy(cublasLtHandle_t h)
 
 size_t cublasLtGetVersion(void)
 {
-    return 120000;
+    return 130000;
 }
 
 const char *cublasLtGetStatusString(cublasStatus_t s)

@@ -307,7 +307,7 @@ static enum status make_lines(struct board *b, struct err *e)
     b->settings = arena_array(&b->arena, b->n_rows + 1, sizeof *b->settings);
     for (size_t i = 0; b->settings && i < b->n_rows; i++)
         b->settings[i] = settings_of(&b->arena, &b->rows[i]);
-    if (b->arena.failed)
+    if (!b->lines || !b->settings || b->arena.failed)
         return err_set(e, ERR_MEMORY, "no memory for a table of %zu scores", b->n_rows);
     for (size_t p = 0; p < b->n_published; p++)
         if (has_figure(b, &b->published[p]))

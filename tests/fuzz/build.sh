@@ -70,9 +70,9 @@ seeds() {  # NAME: the good files
         } >"$to/sheet"
         { printf '#<workbook><sheet id="a"/></workbook>\377<r><R Id="a" Target="/s"/></r>\377'; cat "$to/sheet"; } >"$to/all" ;;
     judge)
-        printf '\001\001{"model":"m","choices":[{"message":{"content":"7 8\\nsk-1"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}' >"$to/reply"
-        printf '\000\001{"error":{"message":"sk-1","code":"insufficient_quota","param":"max_tokens"}}' >"$to/error"
-        printf '\001\001{"data":[{"id":"sk-1"}]}' >"$to/models" ;;
+        printf '\001\001{"model":"m","choices":[{"message":{"content":"7 8\\nsk-12345"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1}}' >"$to/reply"
+        printf '\000\001{"error":{"message":"sk-12345","code":"insufficient_quota","param":"max_tokens"}}' >"$to/error"
+        printf '\001\001{"data":[{"id":"sk-12345"}]}' >"$to/models" ;;
     questions) LLAVA_SEEDS=$to "$B/fuzz/questions" ;;
     answers)  # the split's place in forms.h, how to read it, and what others wrote for the good questions
         for file in gqa:002 vizwiz:004 pope:007 mme:010 mmbench:011 llavabench:014; do

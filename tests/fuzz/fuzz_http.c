@@ -16,6 +16,12 @@ enum status run_stopped(void)
     return OK;
 }
 
+char *llava_missing_tower(const char *checkpoint, const struct llava_options *o)
+{
+    (void)checkpoint, (void)o;
+    return NULL;
+}
+
 static void put_text(const char *path, const uint8_t *bytes, size_t n)
 {
     struct err e = { 0 };

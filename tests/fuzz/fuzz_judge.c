@@ -10,7 +10,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
-static const char key[] = "sk-1";
+static const char key[] = "sk-12345";
 
 static void check(const char *text)
 {

@@ -705,6 +705,7 @@ char *checkpoint_missing_tower(const char *path, const struct llava_options *o)
     struct checkpoint *c = checkpoint_new(path, o, &ignored);
 
     if (c && read_folder(c, o, &ignored) == OK && !choose_tower(c, o) &&
+        find_tokenizer(c, &ignored) == OK && check_connector(c, &ignored) == OK &&
         refuse_tower(c->config_path, tower_name(c), &ignored) == OK) {
         const char *base = tower_base(c, tower_name(c));
         bool published = !strncmp(base, "clip-", 5) && config_known_tower(&t, base);

@@ -307,7 +307,7 @@ static enum status find_run(const struct options *o, const struct devices *d, co
         return e->code;
     if (others)
         say_warning("%s: another checkpoint had this label in %s (other tensors, config.json or "
-                    "tokenizer): it is called %s@ and the start of its hash now", label, o->db, label);
+                    "tokenizer, or hashed by an older llava-eval): it is called %s@ and the start of its hash now", label, o->db, label);
     struct results_run rr = {
         .model = model, .dataset = dataset, .prompts = prompt_set_name(set),
         .prompt_sha256 = prompt_sha, .conversation = conversation,

@@ -59,7 +59,7 @@ static struct sight sight_of(const struct place *at)
 {
     struct sight s = { .base = at->base, .shared = at->base + at->prefix, .own = at->lo,
                        .end = at->col + 1 };
-    if (s.own < s.shared || at->prefix == 0) {              /* it joins up: one range from base. A question */
+    if (s.own < s.shared || s.own == s.base) {              /* it joins up: one range from base. A question */
         /* that begins where its prefix ends is cut there all the same, as are those that begin later */
         s.shared = s.end > s.shared ? s.end : s.shared;
         s.own = s.end = s.shared;

@@ -4,7 +4,7 @@
 
 CREATE TABLE model (
     id           INTEGER PRIMARY KEY,
-    weights      TEXT NOT NULL,         -- SHA-256 of the tensors used; '' for answers made elsewhere
+    weights      TEXT NOT NULL,         -- SHA-256 (checkpoint.h, llava.h); '' for answers made elsewhere
     connector    TEXT NOT NULL,         -- 'linear', 'mlp2x_gelu', ...; '' when unknown
     label        TEXT NOT NULL,         -- as people call it; the newest one
     config       TEXT,                  -- config.json as read

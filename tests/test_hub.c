@@ -189,6 +189,7 @@ static void put_checkpoint(const char *tower)               /* as far as a tower
     made_add(&m, "lm_head.weight", "lm_head.weight", "F16", 2, (int[]){ 32, 24 });
     put("mine/config.json", "{}");
     made_safetensors(&m, "mine/model.safetensors");
+    put("mine/tokenizer.model", "only looked for");
     made_close(&m);
     snprintf(text, sizeof text, "{\"model_type\": \"llava\", \"architectures\": "
              "[\"LlavaLlamaForCausalLM\"], " LANGUAGE "\"mm_vision_tower\": \"%s\"}", tower);

@@ -1,4 +1,5 @@
 /* The account of a device's memory: which published model runs on which card. */
+#include <stdlib.h>
 #include "engine/memory.h"
 #include "tests/check.h"
 
@@ -101,4 +102,10 @@ TEST(memory_does_as_it_is_told)
     CHECK(l.rows == 7 && l.columns == 1024);
     memory_plan_host(&l, &small, BF16, BF16, &plain);
     CHECK(l.rows == 2048 && l.pictures == 8 && l.running == 256);
+    small.language.layers = 128;                            /* a quarter of memory is what bounds it */
+    o = (struct llava_options){ .batch_tokens = 1 << 20 };
+    memory_plan_host(&l, &small, BF16, BF16, &o);
+    int narrow = l.columns;
+    memory_plan_host(&l, &small, BF16, F32, &o);            /* and a cache of wider numbers has half as many */
+    CHECK(abs(l.columns - narrow / 2) <= 64);
 }

@@ -155,14 +155,11 @@ static int64_t wait_before_retry(struct chat *c, const struct slot *s)
 
 /* ---- what an attempt comes to ----------------------------------------------------------------- */
 
-/* Did the request reach anybody? A timeout may be that of connecting. */
-static bool was_connected(const struct slot *s, CURLcode rc)
+/* Did the request reach anybody? Not before the transfer began: connecting, or TLS, may have failed. */
+static bool was_connected(const struct slot *s)
 {
     curl_off_t us = 0;
-    if (rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_RESOLVE_PROXY || rc == CURLE_COULDNT_CONNECT)
-        return false;
-    return rc != CURLE_OPERATION_TIMEDOUT ||
-           (curl_easy_getinfo(s->curl, CURLINFO_PRETRANSFER_TIME_T, &us) == CURLE_OK && us > 0);
+    return curl_easy_getinfo(s->curl, CURLINFO_PRETRANSFER_TIME_T, &us) == CURLE_OK && us > 0;
 }
 
 /* A transfer without a usable answer. */
@@ -175,7 +172,7 @@ static enum chat_outcome read_transfer(struct chat *c, const struct slot *s, CUR
     switch (rc) {
     case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
     case CURLE_OPERATION_TIMEDOUT:
-        if (c->answered || was_connected(s, rc) || ++c->refused < REFUSALS)
+        if (c->answered || was_connected(s) || ++c->refused < REFUSALS)
             return CHAT_AGAIN;
         break;
     case CURLE_PEER_FAILED_VERIFICATION: case CURLE_SSL_CACERT_BADFILE: case CURLE_SSL_CERTPROBLEM:
@@ -212,7 +209,7 @@ static enum chat_outcome read_attempt(struct chat *c, struct slot *s, CURLcode r
         s->lost += o == CHAT_AGAIN && in.status < 300;      /* it may be on the bill */
         return o;
     }
-    s->lost += was_connected(s, rc);
+    s->lost += was_connected(s);
     return read_transfer(c, s, rc, r, e);
 }
 

@@ -2,7 +2,7 @@
  *
  * Says of each request whether there is a reply. What may pass is tried again, with growing waits
  * (or as the server's Retry-After says), what cannot help stops everything with one sentence. The
- * key stands in one header and nowhere else: it is cut out of all text that comes back, and it does
+ * key stands in one header and nowhere else: of 8 bytes or more it is cut out of all text that comes back; it does
  * not follow a redirect. One thread. */
 #ifndef HARNESS_CHAT_H
 #define HARNESS_CHAT_H

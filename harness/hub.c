@@ -59,6 +59,19 @@ static const char *with_dashes(struct arena *a, const char *id)
     return arena_fmt(a, "%.*s--%s", (int)org, id, id + org + 1);
 }
 
+/* Those tools also leave folders that hold a config.json alone. */
+static bool has_weights(struct arena *a, const char *dir)
+{
+    static const char *const names[] = {
+        "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+        "pytorch_model.bin.index.json", "adapter_model.safetensors", "adapter_model.bin", "mm_projector.bin",
+    };
+    for (size_t i = 0; i < COUNT(names); i++)
+        if (file_exists(path_join(a, dir, names[i])))
+            return file_exists(path_join(a, dir, "config.json"));
+    return false;
+}
+
 static const char *in_hub_cache(struct options *o, const char *id)
 {
     struct arena *a = &o->arena;
@@ -71,7 +84,7 @@ static const char *in_hub_cache(struct options *o, const char *id)
         char *commit = arena_strn(a, ref.at, ref.n);
         commit[strspn(commit, "0123456789abcdefABCDEF")] = '\0';
         const char *snapshot = arena_fmt(a, "%s/snapshots/%s", repository, commit);
-        if (*commit && file_exists(path_join(a, snapshot, "config.json")))
+        if (*commit && has_weights(a, snapshot))
             found = snapshot;
     }
     file_close(&ref);

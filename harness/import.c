@@ -345,8 +345,21 @@ static enum status give_all(struct import *im)
 
 /* ---- rows ------------------------------------------------------------------------------------ */
 
+/* A sheet may name one long text in a million cells: what is kept stays in proportion to the file. */
+static bool has_room(struct import *im, size_t n)
+{
+    if (n > im->room) {
+        err_set(im->e, ERR_DATA, "its cells come to more than 64 times its size and 64 MiB: refused");
+        return false;
+    }
+    im->room -= n;
+    return true;
+}
+
 static struct row *add_row(struct import *im)
 {
+    if (!has_room(im, sizeof *im->rows))
+        return NULL;
     if (im->n == im->size) {
         size_t size = im->size ? im->size * 2 : 1024;
         struct row *more = realloc(im->rows, size * sizeof *more);
@@ -362,16 +375,9 @@ static struct row *add_row(struct import *im)
     return r;
 }
 
-/* A sheet may name one long text in a million cells: what is kept stays in proportion to the file. */
 static const char *keep(struct import *im, const char *text)
 {
-    size_t n = text ? strlen(text) + 1 : 0;
-    if (n > im->room) {
-        err_set(im->e, ERR_DATA, "its cells come to more than 64 times its size and 64 MiB: refused");
-        return NULL;
-    }
-    im->room -= n;
-    return text ? arena_str(im->arena, text) : NULL;
+    return text && has_room(im, strlen(text) + 1) ? arena_str(im->arena, text) : NULL;
 }
 
 static void add_id(struct import *im, struct row *r, const char *id)
@@ -510,7 +516,7 @@ static void take_record(struct import *im, const char *const cell[FIELDS], size_
         if (!r)
             return;
         *r = whole;
-        if (category)
+        if (category && has_room(im, 2 * (n + 1)))
             r->category = utf8_strip(im->arena, arena_strn(im->arena, category, n));
         for (int f = INDEX; f <= ID; f++)
             add_ids(im, r, cell[f]);

@@ -62,8 +62,8 @@ static void add_review(const struct job *job, const struct draw *d, const char *
     str_add(job->reviews, "}\n");
 }
 
-/* What is stored of this attempt, or NULL. --judge-profile auto: judgements that were made with the second
- * profile say that the first is refused. */
+/* What is stored of this attempt, or NULL; with --judge-profile auto, by either profile. The first one found
+ * by the second says that the first is refused. */
 static const char *find_said(struct job *job, struct draw *d, const struct judge_request *r,
                              const char **served, struct err *e)
 {
@@ -73,10 +73,10 @@ static const char *find_said(struct job *job, struct draw *d, const struct judge
     if (judge_request_hash(m, r, d->request, e) != OK || !job->store ||
         results_judgement_find(job->store, d->request, d->pass, d->attempt, &job->scratch, &said, served,
                                e) != OK ||
-        said || m->reasoning || !job->j->is_auto)
+        said || !job->j->is_auto)
         return said;
     unsigned char request[SHA256_SIZE];
-    other.reasoning = true;
+    other.reasoning = !m->reasoning;
     if (judge_request_hash(&other, r, request, e) == OK &&
         results_judgement_find(job->store, request, d->pass, d->attempt, &job->scratch, &said, served,
                                e) == OK && said) {
@@ -84,6 +84,13 @@ static const char *find_said(struct job *job, struct draw *d, const struct judge
         m->reasoning = true;
     }
     return said;
+}
+
+/* Other runs' judgements say nothing of this one's: only a refusal does. */
+static void begin_manner(struct judge *j)
+{
+    if (j->is_auto)
+        j->manner.reasoning = j->was_refused;
 }
 
 bool judge_due(struct job *job, struct draw *d, struct judge_request *r, struct err *e)
@@ -366,6 +373,7 @@ enum status judge_all(struct judge *j, struct split *s, const char *label,
 
     j->n_served = 0;
     j->name = NULL;
+    begin_manner(j);
     if (judge_passes(j, s, &passes, e) != OK)
         return e->code;
     for (size_t i = 0; i < (size_t)passes * s->questions.n; i++)
@@ -399,6 +407,7 @@ enum status judge_export(struct judge *j, struct split *s, const char *const *re
     int passes = 0;
 
     *missing = 0;
+    begin_manner(j);
     if (judge_passes(j, s, &passes, e) != OK)
         return e->code;
     struct mark *marks = arena_array(&job.keep, (size_t)passes * s->questions.n, sizeof *marks);

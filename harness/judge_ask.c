@@ -126,7 +126,7 @@ static enum status put_otherwise(struct job *job, struct draw *d, const struct c
     if (!j->manner.reasoning)
         say_warning("%s does not take the classic parameters: asked with the profile reasoning from "
                     "here on; the judge's name says so", j->manner.model);
-    j->manner.reasoning = true;
+    j->manner.reasoning = j->was_refused = true;
     return send_draw(job, d, e);
 }
 

@@ -14,7 +14,7 @@ struct judge {
     const struct options *o;
     enum { JUDGE_NOBODY, JUDGE_DEMO, JUDGE_RECORDED, JUDGE_ENDPOINT } kind;
     struct judge_manner manner;
-    bool is_auto;                       /* --judge-profile: manner.reasoning may change */
+    bool is_auto, was_refused;          /* --judge-profile: manner.reasoning may change; it has */
     bool keeps;                         /* the store is written, not only read */
     bool may_ask;                       /* calls are allowed, and nothing spoke against them yet */
     struct chat *chat;

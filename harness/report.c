@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "engine/base/file.h"
+#include "harness/marks.h"
 #include "harness/pairing.h"
 #include "harness/report_private.h"
 #include "harness/say.h"
@@ -293,11 +294,6 @@ static enum status compare_set(struct report *r, int set, const int side[2], str
     return OK;
 }
 
-static bool is_fp8(const char *dtype)
-{
-    return dtype && !strcmp(dtype, "fp8");
-}
-
 static void add_pair(const struct rows *rows, const int side[2], bool first, struct str *out)
 {
     str_addf(out, "%s\n{\"a\":%d,\"b\":%d,\"rows\":[", first ? "" : ",", side[0], side[1]);
@@ -316,7 +312,7 @@ static void add_pair(const struct rows *rows, const int side[2], bool first, str
         number(out, "p", m->p);
         number(out, "holm", m->p_holm);
         str_addf(out, ",\"partial\":%d,\"official\":%d,\"fp8\":[%d,%d],", of->partial || of->missing,
-                 of->official, is_fp8(of->dtype[0]), is_fp8(of->dtype[1]));
+                 of->official, marks_of_dtype(of->dtype[0]) != 0, marks_of_dtype(of->dtype[1]) != 0);
         report_text(out, "judge", of->judge);
         str_addc(out, '}');
     }

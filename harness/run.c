@@ -354,7 +354,9 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
         err_set(e, ERR_MEMORY, "no memory for %zu questions", s->n_order);
         goto done;
     }
-    if (unanswered(run, pending, &n, e) != OK)
+    bool limited = run->o->limit > 0 || run->o->n_ids, open = false;
+    if (results_run_is_open(run->store, run->run_id, &open, e) != OK ||
+        unanswered(run, pending, &n, e) != OK)
         goto done;
     if (n == 0)
         say_note("%s: nothing to ask, all %zu questions are answered", run->progress.what, s->n_order);
@@ -377,7 +379,7 @@ static enum status ask_split(struct asking *run, const struct prompt_set *set,
     if (run->cut)
         say_warning("%s: %zu prompts are longer than the checkpoint's tokenizer_model_max_length and "
                     "lost their end", run->progress.what, run->cut);
-    if (e->code == OK && run_stopped() == OK)
+    if (e->code == OK && run_stopped() == OK && !(open && limited))     /* more was asked for before */
         results_run_finish(run->store, run->run_id, e);
 done:
     prepare_stop(run->prepare);

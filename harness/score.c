@@ -413,6 +413,21 @@ static enum status score_run(struct judge *judge, const struct split *whole,
     return e->code;
 }
 
+/* Is there a newer run of the same kind? Then this one is what --fresh, or other data, left behind. */
+static bool is_superseded(const struct results_run_row *runs, size_t n, size_t r)
+{
+    const struct results_run_row *x = &runs[r];
+    for (size_t k = r + 1; k < n; k++) {                    /* oldest first */
+        const struct results_run_row *y = &runs[k];
+        if (!strcmp(x->model, y->model) && !strcmp(x->benchmark, y->benchmark) &&
+            !strcmp(x->split, y->split) && !strcmp(x->prompt_sha256, y->prompt_sha256) &&
+            !strcmp(x->image_mode, y->image_mode) && !strcmp(x->dtype, y->dtype) &&
+            !strcmp(x->decode, y->decode))
+            return true;
+    }
+    return false;
+}
+
 /* All runs of one split. What a run that was stopped has not answered, or of_shards no shard, is missing,
  * and said. *other_data: a run was over other questions than those that are there now. */
 static enum status score_split(const struct options *o, struct judge *judge, struct results *store,
@@ -432,16 +447,17 @@ static enum status score_split(const struct options *o, struct judge *judge, str
             if (strcmp(s.hash, runs[r].dataset_sha256)) {
                 say_warning("%s %s: the data in %s is not what this run was asked; not scored "
                             "again", runs[r].model, s.benchmark->name, s.dir);
-                *other_data = true;
+                *other_data = *other_data || !is_superseded(runs, n, r);
                 continue;
             }
             score_run(judge, &s, &runs[r], store, &unanswered, &lacks, e);
-            bool stopped = !runs[r].finished;
-            if (unanswered && (of_shards || stopped))
+            bool open = (of_shards || !runs[r].finished) && !is_superseded(runs, n, r);
+            bool foreign = !strcmp(runs[r].dtype, "unknown");
+            if (unanswered && open)
                 say_warning("%s:%s %s: %zu of %zu questions have no reply%s", item.benchmark, item.split,
-                            runs[r].model, unanswered, s.questions.n,
-                            of_shards ? " in these stores" : ": the run was stopped");
-            *missing += lacks + (of_shards || stopped ? unanswered : 0);
+                            runs[r].model, unanswered, s.questions.n, of_shards ? " in these stores"
+                            : foreign ? "" : ": the run was stopped");
+            *missing += lacks + (open ? unanswered : 0);
         }
     split_free(&s);
     return e->code;

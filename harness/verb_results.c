@@ -223,10 +223,13 @@ static const char *settings_of(struct arena *a, const struct results_score_row *
     if (!strcmp(r->image_mode, "pad") || !strcmp(r->image_mode, "crop"))
         text = arena_fmt(a, "%s, %s", text, r->image_mode);
     for (size_t i = 0; i < COUNT(decode); i++) {
+        const struct json *at = json_get(settings, decode[i].key);
         double value = json_get_double(settings, decode[i].key, decode[i].usual);
-        if (value < decode[i].usual || value > decode[i].usual)
-            text = arena_fmt(a, "%s, %s %.10g%s", text, decode[i].title, value,
-                             i + 1 == COUNT(decode) ? " tokens" : "");
+        if (!(value < decode[i].usual || value > decode[i].usual))
+            continue;
+        text = at && at->is_int ? arena_fmt(a, "%s, %s %lld", text, decode[i].title, (long long)at->integer)
+                                : arena_fmt(a, "%s, %s %.17g", text, decode[i].title, value);
+        text = i + 1 == COUNT(decode) ? arena_fmt(a, "%s tokens", text) : text;
     }
     return *text ? text + 2 : text;
 }

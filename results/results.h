@@ -69,6 +69,8 @@ enum status results_run_over_other_data(struct results *r, const struct results_
 /* Notes that all questions asked were answered, and when; or that some are to be asked now. */
 enum status results_run_finish(struct results *r, int64_t run, struct err *e);
 enum status results_run_open(struct results *r, int64_t run, struct err *e);
+/* Was it begun, and not finished? */
+enum status results_run_is_open(struct results *r, int64_t run, bool *open, struct err *e);
 
 /* ---- replies ---- */
 

@@ -572,6 +572,21 @@ enum status results_run_open(struct results *r, int64_t run, struct err *e)
     return finish(r, q, "beginning a run", e);
 }
 
+enum status results_run_is_open(struct results *r, int64_t run, bool *open, struct err *e)
+{
+    sqlite3_stmt *q;
+    int64_t is = 0;
+    bool found = false;
+
+    if (results_prepare(r, &q, "SELECT finished IS NULL AND EXISTS (SELECT 1 FROM reply WHERE run = ?1)"
+                        " FROM run WHERE id = ?1", "looking at a run", e) != OK)
+        return e->code;
+    sqlite3_bind_int64(q, 1, run);
+    find_id(r, q, &is, &found, "looking at a run", e);
+    *open = is;
+    return e->code;
+}
+
 /* ---- replies --------------------------------------------------------------------------------- */
 
 /* Flushing a commit flushes those before it: the WAL is one file. A rollback journal is one a commit. */

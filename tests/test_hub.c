@@ -170,6 +170,9 @@ TEST(hub_finds_what_the_hubs_own_tools_keep)
     const char *path;
     put("hub/models--org--tiny/refs/main", "abc123\n");
     put("hub/models--org--tiny/snapshots/abc123/config.json", config);
+    CHECK_INT(hub_find(&o, "org/tiny", &path, &e), ERR_CHECKPOINT);     /* as a config alone is left there */
+    err_clear(&e);
+    put("hub/models--org--tiny/snapshots/abc123/model.safetensors", weights);
     CHECK_OK(hub_find(&o, "org/tiny", &path, &e), e);
     CHECK_STR(path, "hub/models--org--tiny/snapshots/abc123");
     put("org/tiny/config.json", config);                    /* a folder of that name comes first */

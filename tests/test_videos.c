@@ -227,7 +227,6 @@ TEST(videos_every_frame_is_itself)
     }
 }
 
-/* Cut short, as a copy that was broken off: what cannot be had is said. */
 /* A list that names another file is no video, whatever it is called. */
 TEST(videos_are_no_playlists)
 {
@@ -241,6 +240,7 @@ TEST(videos_are_no_playlists)
     CHECK(v == NULL && strstr(e.text, "is no video"));
 }
 
+/* Cut short, as a copy that was broken off: what cannot be had is said. */
 TEST(videos_cut_short)
 {
     struct file f;

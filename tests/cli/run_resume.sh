@@ -59,6 +59,14 @@ query open.db "UPDATE run SET finished = NULL WHERE dataset = (SELECT id FROM da
 expect 5 "$PROGRAM" score --db open.db --data data --judge demo
 says 'pope:test tiny-mlp: 87 of 108 questions have no reply: the run was stopped'
 
+# what was asked for before stays open behind a narrower command; a run that --fresh left behind is open no more
+# shellcheck disable=SC2086
+expect 0 "$PROGRAM" run $options --limit 10 --db open.db
+expect 5 "$PROGRAM" score --db open.db --data data --judge demo
+# shellcheck disable=SC2086
+expect 0 "$PROGRAM" run $options --fresh --db open.db
+expect 0 "$PROGRAM" score --db open.db --data data --judge demo
+
 # other settings have a line of their own, and other weights under one label do, too
 expect 0 run --suite pope --limit 10 --db lines.db
 expect 0 run --suite pope --limit 10 --db lines.db --max-new-tokens 1 --temperature 0.5

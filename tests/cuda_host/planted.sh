@@ -28,7 +28,7 @@ plant() {
         objects=$(echo "$objects" | grep -v "/kernels/$source.cu.o")" $out/$source.o"
     done
     # shellcheck disable=SC2086
-    "$CXX" -fopenmp -pthread -o "$out/run/kernel-tests" $objects "$B/tests/main.c.o" "$B/libllava.a" \
+    "$CXX" -fopenmp -pthread -o "$out/run/kernel-tests" $objects "$B/harness/devices.c.o" "$B/tests/main.c.o" "$B/libllava.a" \
         -ljpeg -lpng -lwebp -lsentencepiece -lm || exit 1
     # shellcheck disable=SC2086
     if "$out/run/kernel-tests" $tests >"$out/log" 2>&1; then

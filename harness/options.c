@@ -98,8 +98,8 @@ static const struct verb_text {
       "benchmarks' files (--data); pictures are linked, where the file system can, else copied.",
       "llava-eval report site --data data" },
     { "export", EXPORT, "", 0, "write the files that a benchmark's server or official tool reads",
-      "Of --answers FILE, or of the newest run of --model in the store. All is checked before "
-      "anything is written. vqav2, vizwiz, gqa, mmvet: JSON; seed: JSON lines; mmbench: .xlsx; mme: "
+      "Of --answers FILE, or of the run in the store that --model names: LABEL (the prompt set paper "
+      "before others), LABEL:SET, or a run's number. All is checked before anything is written. vqav2, vizwiz, gqa, mmvet: JSON; seed: JSON lines; mmbench: .xlsx; mme: "
       "a folder with a file per task. With --reviews FILE (llavabench, mmvet): a folder with the "
       "official script's own result files.",
       "llava-eval export --benchmark vqav2 --answers answers.jsonl --out upload.json" },

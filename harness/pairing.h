@@ -10,7 +10,7 @@
 #include "results/compare.h"
 
 struct arm {
-    const char *model, *prompts;            /* prompts NULL: paper, or the only set there is */
+    const char *model, *prompts;            /* prompts NULL: paper, else its newest run's */
     int64_t run;                            /* this one alone; or 0 */
     const char *title;                      /* as tables call it */
 };
